@@ -1,0 +1,107 @@
+"""The one settings type. Secrets have no default: they are made at first start and live in files of their own."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from sealwire.errors import Malformed
+
+FORMAT_VERSION = 1
+
+
+class SettingsRefused(Malformed):
+    """The settings cannot be used; correct sealwire.toml and start again."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator may choose. Every address binds loopback unless told otherwise."""
+
+    data_dir: Path
+    api_listen: str = "127.0.0.1:8443"
+    sip_listen: str = "127.0.0.1:5060"
+    rtp_ports: str = "20000-24000"
+    engine_workers: int = 1
+    call_seconds_max: int = 4 * 3600
+    backup_cycle_days: int = 28
+    operator_name: str = "unnamed operator"
+    privacy_contact: str = ""
+
+    @property
+    def postgres_dir(self) -> Path:
+        return self.data_dir / "postgres"
+
+    @property
+    def objects_dir(self) -> Path:
+        return self.data_dir / "objects"
+
+    @property
+    def keeper_dir(self) -> Path:
+        """The vault, epoch slots and ledger: never inside a backup."""
+        return self.data_dir / "keeper"
+
+    @property
+    def evidence_dir(self) -> Path:
+        """The log key and the last signed heads: never inside a backup."""
+        return self.data_dir / "evidence"
+
+    @property
+    def secrets_dir(self) -> Path:
+        return self.data_dir / "secrets"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.data_dir / "logs"
+
+    @property
+    def temp_dir(self) -> Path:
+        return self.data_dir / "tmp"
+
+    @property
+    def backups_dir(self) -> Path:
+        return self.data_dir / "backups"
+
+    @property
+    def run_dir(self) -> Path:
+        """Sockets and pids. A socket path holds at most 107 bytes, so deep data folders get a short one."""
+        inside = self.data_dir / "run"
+        if len(os.fsencode(inside)) <= 70:
+            return inside
+        return Path("/tmp") / f"sealwire-{sha256(os.fsencode(self.data_dir)).hexdigest()[:16]}"
+
+    @property
+    def keeper_socket(self) -> Path:
+        return self.run_dir / "keeper.sock"
+
+    @property
+    def sequencer_socket(self) -> Path:
+        return self.run_dir / "sequencer.sock"
+
+    @property
+    def settings_file(self) -> Path:
+        return self.data_dir / "sealwire.toml"
+
+
+def load_settings(data_dir: Path, **overrides: object) -> Settings:
+    """Read `sealwire.toml` in the data folder, then SEALWIRE_* variables, then overrides; last wins."""
+    data_dir = data_dir.expanduser().resolve()
+    values: dict[str, object] = {}
+    file = data_dir / "sealwire.toml"
+    if file.exists():
+        try:
+            values.update(tomllib.loads(file.read_text()))
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsRefused(f"sealwire.toml is not TOML: {error}") from None
+    for name in Settings.__struct_fields__:
+        if (value := os.environ.get(f"SEALWIRE_{name.upper()}")) is not None:
+            values[name] = value
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    values["data_dir"] = str(data_dir)
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsRefused(f"sealwire.toml: {error}") from None

@@ -1,0 +1,1 @@
+"""What holds the house up: PostgreSQL, objects, clock, wire, diagnostics."""

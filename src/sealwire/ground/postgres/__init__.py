@@ -1,0 +1,1 @@
+"""PostgreSQL: the embedded cluster, roles and schema, pools, named queries."""

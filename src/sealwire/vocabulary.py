@@ -1,0 +1,167 @@
+"""The words of the trade as frozen types: they parse, they print, they do nothing else."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import ClassVar, Self
+from uuid import UUID, uuid4
+
+import phonenumbers
+
+from sealwire.errors import Malformed
+
+_E164 = re.compile(r"\+[1-9]\d{6,14}")
+_SIP_USER = re.compile(r"[A-Za-z0-9._~+*#-]{1,64}")
+_EPOCH = dt.date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class OpaqueId:
+    """A random 128-bit id that says nothing about what it names; printed as `prefix_` + 32 hex digits."""
+
+    value: UUID
+    prefix: ClassVar[str] = "id"
+
+    @classmethod
+    def new(cls) -> Self:
+        return cls(uuid4())
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        head, _, digits = text.partition("_")
+        if head != cls.prefix or not re.fullmatch(r"[0-9a-f]{32}", digits):
+            raise Malformed(f"not a {cls.__name__}: write {cls.prefix}_ and 32 lower-case hex digits")
+        return cls(UUID(hex=digits))
+
+    def __str__(self) -> str:
+        return f"{self.prefix}_{self.value.hex}"
+
+
+class AccountId(OpaqueId):
+    """One controller's tenancy."""
+
+    prefix = "acc"
+
+
+class RecordId(OpaqueId):
+    """One kept unit of personal data, whatever its category."""
+
+    prefix = "rec"
+
+
+class CallId(OpaqueId):
+    """One telephone call; joins its call record and its recordings."""
+
+    prefix = "call"
+
+
+class CredentialId(OpaqueId):
+    """One API credential; the secret itself is never stored."""
+
+    prefix = "cred"
+
+
+class AgreementId(OpaqueId):
+    """One accepted data processing agreement."""
+
+    prefix = "agr"
+
+
+class ErasureId(OpaqueId):
+    """One erasure, from request to certificate."""
+
+    prefix = "ers"
+
+
+@dataclass(frozen=True, slots=True)
+class E164:
+    """A telephone number in ITU-T E.164 form: `+` then 7 to 15 digits."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> E164:
+        """Read a number, allowing the spaces and brackets people write; Malformed when it is not one."""
+        if _E164.fullmatch(text):
+            return cls(text)
+        try:
+            number = phonenumbers.parse(text, None)
+        except phonenumbers.NumberParseException:
+            number = None
+        if number is None or not phonenumbers.is_possible_number(number):
+            raise Malformed("not a telephone number: write it in E.164, + and country code first, as +441632960123")
+        return cls(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Who is at one end of a leg: an E.164 number, a SIP user, or `anonymous` (RFC 3323)."""
+
+    text: str
+
+    @classmethod
+    def from_sip_user(cls, user: str) -> Party:
+        """The user part of a SIP URI (RFC 3261); digits become E.164, anything unusable is anonymous."""
+        if _E164.fullmatch(user):
+            return cls(user)
+        if _E164.fullmatch("+" + user):
+            return cls("+" + user)
+        return cls(user.lower()) if _SIP_USER.fullmatch(user) else cls("anonymous")
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Day(int):
+    """A UTC day as the number of days since 1970-01-01, 16 bit: until 2149-06-06."""
+
+    def __new__(cls, value: int) -> Day:
+        if not 0 <= value < 1 << 16:
+            raise Malformed("a day lies outside 1970-01-01 to 2149-06-06")
+        return super().__new__(cls, value)
+
+    @classmethod
+    def of(cls, moment: dt.datetime) -> Day:
+        return cls((moment.astimezone(dt.UTC).date() - _EPOCH).days)
+
+    @property
+    def date(self) -> dt.date:
+        return _EPOCH + dt.timedelta(days=self)
+
+
+class HangupCause(IntEnum):
+    """Why a call ended: ITU-T Q.850 values, and our own from 200 for what Q.850 does not know."""
+
+    NORMAL = 16
+    BUSY = 17
+    NO_ANSWER = 19
+    REJECTED = 21
+    NUMBER_UNKNOWN = 1
+    SERVICE_UNAVAILABLE = 63
+    ENGINE_FAILED = 200
+    TOO_LONG = 201
+    MEDIA_TIMEOUT = 202
+    SERVICE_RESTARTED = 203
+
+
+class Purpose(StrEnum):
+    """Why content is opened: a closed list, so that a log of purposes can be read (GDPR Art. 5(1)(b))."""
+
+    SERVICE_OPERATION = "service-operation"
+    QUALITY_ASSURANCE = "quality-assurance"
+    BILLING_DISPUTE = "billing-dispute"
+    LEGAL_CLAIM = "legal-claim"
+    SUBJECT_REQUEST = "subject-request"
+
+    @classmethod
+    def parse(cls, text: str) -> Purpose:
+        try:
+            return cls(text)
+        except ValueError:
+            raise Malformed(f"not a purpose; state one of: {', '.join(cls)}") from None
