@@ -31,6 +31,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     operator_name: str = "unnamed operator"
     privacy_contact: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be listened on, before anything is started."""
+        for name in ("api_listen", "sip_listen"):
+            host, _, port = getattr(self, name).rpartition(":")
+            if not host or not port.isdecimal() or int(port) >= 1 << 16:
+                raise SettingsRefused(f"{name}: write host:port, with a port up to 65535")
+        first, _, last = self.rtp_ports.partition("-")
+        if not (first.isdecimal() and last.isdecimal() and 0 < int(first) < int(last) < 1 << 16):
+            raise SettingsRefused("rtp_ports: write first-last, two ports from 1 to 65535")
+
     @property
     def postgres_dir(self) -> Path:
         return self.data_dir / "postgres"
@@ -71,7 +81,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         inside = self.data_dir / "run"
         if len(os.fsencode(inside)) <= 70:
             return inside
-        return Path("/tmp") / f"sealwire-{sha256(os.fsencode(self.data_dir)).hexdigest()[:16]}"
+        return Path("/tmp") / f"sealwire-{sha256(os.fsencode(self.data_dir)).hexdigest()[:16]}"  # noqa: S108 - 0700, checked
 
     @property
     def keeper_socket(self) -> Path:
@@ -100,7 +110,7 @@ def load_settings(data_dir: Path, **overrides: object) -> Settings:
         if (value := os.environ.get(f"SEALWIRE_{name.upper()}")) is not None:
             values[name] = value
     values.update({name: value for name, value in overrides.items() if value is not None})
-    values["data_dir"] = str(data_dir)
+    values["data_dir"] = data_dir
     try:
         return msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import ClassVar, Self
 from uuid import UUID, uuid4
@@ -78,9 +78,9 @@ class ErasureId(OpaqueId):
 
 @dataclass(frozen=True, slots=True)
 class E164:
-    """A telephone number in ITU-T E.164 form: `+` then 7 to 15 digits."""
+    """A telephone number in ITU-T E.164 form: `+` then 7 to 15 digits. Does not show itself in a repr."""
 
-    text: str
+    text: str = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> E164:
@@ -101,9 +101,9 @@ class E164:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Who is at one end of a leg: an E.164 number, a SIP user, or `anonymous` (RFC 3323)."""
+    """Who is at one end of a leg: an E.164 number, a SIP user, or `anonymous` (RFC 3323). Hidden in a repr."""
 
-    text: str
+    text: str = field(repr=False)
 
     @classmethod
     def from_sip_user(cls, user: str) -> Party:
@@ -121,7 +121,7 @@ class Party:
 class Day(int):
     """A UTC day as the number of days since 1970-01-01, 16 bit: until 2149-06-06."""
 
-    def __new__(cls, value: int) -> Day:
+    def __new__(cls, value: int) -> Self:
         if not 0 <= value < 1 << 16:
             raise Malformed("a day lies outside 1970-01-01 to 2149-06-06")
         return super().__new__(cls, value)

@@ -1,7 +1,8 @@
 """Calls between our own processes: msgpack frames over a Unix socket, both ends may call.
 
 A frame is a 4-byte big-endian length and a msgpack array `[kind, id, name, body]`: 0 request, 1 result,
-2 error (name is the error's code), 3 event (no answer wanted). Frames above 16 MiB are refused.
+2 error (name is the error's code), 3 event (no answer wanted). A frame above 16 MiB is refused before it is
+sent, so that it harms nobody else's calls on the same connection.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from typing import Any
 
 import msgspec
 
-from sealwire.errors import SealwireError, Unavailable
+from sealwire.errors import Malformed, SealwireError, Unavailable
 from sealwire.ground import diagnostics
 
 FRAME_BYTES_MAX = 16 << 20
+WAIT_S_MAX = 60.0
 _REQUEST, _RESULT, _ERROR, _EVENT = range(4)
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(tuple[int, int, str, Any])
@@ -31,6 +33,14 @@ Handler = Callable[["Peer", dict[str, Any]], Awaitable[Any]]
 
 class PeerLost(Unavailable):
     """The other process went away in the middle of a call; it may or may not have acted."""
+
+
+class PeerSilent(PeerLost):
+    """The other process is there and did not answer in time; it may or may not have acted."""
+
+
+class FrameTooLarge(Malformed):
+    """This is more than our processes send each other at once (16 MiB), so it was not sent; ask for less at a time."""
 
 
 class Peer:
@@ -45,17 +55,20 @@ class Peer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._writer: asyncio.StreamWriter | None = None
 
-    async def call(self, name: str, /, **body: Any) -> Any:
-        """Ask the other end; raises the error it raised, or PeerLost."""
+    async def call(self, name: str, /, *, wait_s: float = WAIT_S_MAX, **body: Any) -> Any:
+        """Ask the other end; raises the error it raised, PeerLost, PeerSilent after `wait_s`, or FrameTooLarge."""
         if self._writer is None or self.closed.is_set():
             raise PeerLost
         number = next(self._ids)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
-            self._send(_REQUEST, number, name, body)
-            await self._writer.drain()
-            return await future
+            async with asyncio.timeout(wait_s):
+                self._send(_REQUEST, number, name, body)
+                await self._writer.drain()
+                return await future
+        except TimeoutError:
+            raise PeerSilent from None
         except (ConnectionError, RuntimeError) as error:
             raise PeerLost from error
         finally:
@@ -69,6 +82,26 @@ class Peer:
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
+
+    def abort(self) -> socket.socket | None:
+        """End the connection at once, whether or not the other end reads; None when it has ended already.
+
+        The answer is a second handle on the socket, shut for writing: its end of file tells that the other end closed.
+        """
+        line = None if self._writer is None else self._writer.get_extra_info("socket")
+        if self._writer is None or self.closed.is_set() or line is None or line.fileno() < 0:
+            return None
+        handle = socket.fromfd(line.fileno(), line.family, line.type)
+        handle.setblocking(False)
+        with suppress(OSError):
+            handle.shutdown(socket.SHUT_WR)
+        self._writer.transport.abort()
+        return handle
+
+    def start(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve this connection in a task of its own."""
+        self._writer = writer
+        self._tasks.add(asyncio.ensure_future(self.run(reader, writer)))
 
     async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve this connection until it ends."""
@@ -111,11 +144,20 @@ class Peer:
             answer, outcome, label = "the other process failed; see its diagnostics", _ERROR, "sealwire-error"
         if kind == _REQUEST:
             with suppress(ConnectionError, RuntimeError):
-                self._send(outcome, number, label, answer)
+                self._answer(outcome, number, label, answer)
+
+    def _answer(self, outcome: int, number: int, label: str, answer: Any) -> None:
+        """Send what a handler answered, or why that cannot be sent: the caller must not wait for nothing."""
+        try:
+            self._send(outcome, number, label, answer)
+        except FrameTooLarge as error:
+            self._send(_ERROR, number, error.code(), str(error))
 
     def _send(self, kind: int, number: int, name: str, body: Any) -> None:
         assert self._writer is not None
         frame = _encoder.encode((kind, number, name, body))
+        if len(frame) > FRAME_BYTES_MAX:
+            raise FrameTooLarge
         self._writer.write(struct.pack(">I", len(frame)) + frame)
 
     def _end(self) -> None:
@@ -144,7 +186,7 @@ async def serve(
                 await on_close(peer)
 
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)  # noqa: ASYNC240 - once, before anything is served
     old_mask = os.umask(0o177)
     try:
         return await asyncio.start_unix_server(connected, str(path))
@@ -159,9 +201,7 @@ async def connect(path: Path, handlers: Mapping[str, Handler] | None = None) -> 
     except OSError as error:
         raise Unavailable(f"the {path.stem} is not running: start it with bin/sealwire up") from error
     peer = Peer(handlers or {})
-    peer._writer = writer
-    task = asyncio.ensure_future(peer.run(reader, writer))
-    peer._tasks.add(task)
+    peer.start(reader, writer)
     return peer
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -12,7 +12,18 @@ from asyncpg.pool import PoolConnectionProxy
 from sealwire.errors import Unavailable
 from sealwire.vocabulary import AccountId
 
-Connection = PoolConnectionProxy[Any]
+Connection: TypeAlias = "PoolConnectionProxy[Any]"
+
+_AWAY = (
+    OSError,
+    asyncpg.InterfaceError,  # the connection or its pool is closed
+    asyncpg.InternalClientError,  # the connection was ended and ROLLBACK cannot be said on it any more
+    asyncpg.PostgresConnectionError,  # class 08
+    asyncpg.InsufficientResourcesError,  # class 53: full disk, memory, too many connections
+    asyncpg.AdminShutdownError,  # 57P01: the server is being stopped, or somebody ended this connection
+    asyncpg.CrashShutdownError,  # 57P02
+    asyncpg.CannotConnectNowError,  # 57P03: it is starting or recovering
+)
 
 
 class DatabaseUnavailable(Unavailable):
@@ -30,7 +41,11 @@ class Database:
         """Open a pool; plans are made for each account's own values (a frozen generic plan was 300 x slower)."""
         try:
             pool = await asyncpg.create_pool(
-                dsn, min_size=1, max_size=size_max, server_settings={"plan_cache_mode": "force_custom_plan"}
+                dsn,
+                min_size=1,
+                max_size=size_max,
+                server_settings={"plan_cache_mode": "force_custom_plan"},
+                reset=_nothing_to_reset,
             )
         except (OSError, asyncpg.PostgresError) as error:
             raise DatabaseUnavailable from error
@@ -51,13 +66,31 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:
-        try:
+        with _told_when_away():
             async with self.pool.acquire() as connection, connection.transaction():
                 yield connection
-        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError) as error:
-            raise DatabaseUnavailable from error
-        except asyncpg.exceptions.CannotConnectNowError as error:
-            raise DatabaseUnavailable from error
+
+    async def call(self, function: str, *arguments: object) -> Any:
+        """One statement that is a transaction by itself, in one round trip: `SELECT room.function($1, ...)`.
+
+        For functions that set the account for their own transaction and check it; see `custody.storage`.
+        """
+        with _told_when_away():
+            async with self.pool.acquire() as connection:
+                return await connection.fetchval(function, *arguments)
 
     async def close(self) -> None:
         await self.pool.close()
+
+
+@contextmanager
+def _told_when_away() -> Iterator[None]:
+    """DatabaseUnavailable for every way in which PostgreSQL says, or shows, that it is not there."""
+    try:
+        yield
+    except _AWAY as error:
+        raise DatabaseUnavailable from error
+
+
+async def _nothing_to_reset(_connection: object) -> None:
+    """Nothing is ever set for a session (`SET LOCAL` only), so a returned connection needs no round trip."""

@@ -1,0 +1,28 @@
+"""Every periodic duty of the worker: what, how often, why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """One thing that is done again and again; also at once when something asks for it."""
+
+    name: str
+    every_s: float
+    why: str
+
+
+RETRY_S = 1.0
+"""How soon what could not be done is tried again; twice as long after each time, up to the duty's own period."""
+
+ERASE = Duty("erase", 30.0, "erasures that were asked for; normally woken at once, this is the safety net")
+REMOVE = Duty("remove", 300.0, "ciphertext of what is unreadable; large tables wait for the nightly compaction")
+EXPIRE = Duty("expire", 600.0, "days past their retention period; the keeper refuses their keys anyway")
+REINDEX = Duty("reindex", 60.0, "the blind index, which PostgreSQL empties after a crash")
+FORGET_REQUESTS = Duty("forget-requests", 3600.0, "idempotency rows older than a day")
+
+END_BACKUPS = Duty("end-backups", 3600.0, "backups whose cycle has ended; certificates say by when they are gone")
+
+DUTIES = (ERASE, REMOVE, EXPIRE, REINDEX, FORGET_REQUESTS, END_BACKUPS)
