@@ -1,0 +1,1 @@
+"""Who may instruct and who may look: accounts, agreements, credentials, purposes."""
