@@ -1,0 +1,1 @@
+"""Sealing: contexts, envelopes, streams, and the sealer that spends leased slots."""

@@ -1,0 +1,335 @@
+"""The keeper's state: the one place where keys are. A single writer; ticks run in a thread beside the event loop.
+
+A tick, seen from here: (1) what is to be destroyed is announced, so that no lease is granted on it any more;
+(2) blocks that it touches are recalled and waited for; (3) changed trees are computed and the durable ritual of
+`tick` runs; (4) the changed trees take the place of the old ones and media streams that they touch end; (5) only
+now are receipts given out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from sealwire.custody.keys.account import AccountKeys, check_periods
+from sealwire.custody.keys.book import Holder, LeaseBook
+from sealwire.custody.keys.calendar import Calendar
+from sealwire.custody.keys.effaceability import Effaceability
+from sealwire.custody.keys.leases import LeaseId, LeaseJournal
+from sealwire.custody.keys.messages import KeeperStatus
+from sealwire.custody.keys.opening import Opening
+from sealwire.custody.keys.paths import INDEX_CATEGORY, DayPath, LeafPath
+from sealwire.custody.keys.proof import Challenges, check_vkey
+from sealwire.custody.keys.receipts import METHOD, EraseReceipt, HolderKey
+from sealwire.custody.keys.refusals import DayErased, KeeperStopping, NotDue, PathMalformed, VaultBroken
+from sealwire.custody.keys.requests import Creation, Erasing, Reach, Request, Sweep
+from sealwire.custody.keys.tick import TickFailed, forget
+from sealwire.custody.keys.tree import index_key
+from sealwire.custody.keys.vault import Signer, Vault, is_new, lock_folder
+from sealwire.errors import SealwireError
+from sealwire.ground import diagnostics
+from sealwire.ground.clock import Clock, rfc3339
+from sealwire.vocabulary import AccountId
+
+GATHER_SECONDS = 0.002
+LOADED_ACCOUNTS_MAX = 1024
+SWEEP_ACCOUNTS_MAX = 64
+AUDIT_CATEGORY = 4
+
+Waiting = tuple[Request, "asyncio.Future[EraseReceipt | None]"]
+
+
+class Keeper:
+    """One open vault and everything that is asked of it."""
+
+    def __init__(
+        self,
+        vault: Vault,
+        journal: LeaseJournal,
+        holder_key: HolderKey,
+        clock: Clock,
+        effaceability: Effaceability,
+        *,
+        findable: Mapping[int, Sequence[int]],
+    ) -> None:
+        self.vault = vault
+        self.journal = journal
+        self.holder_key = holder_key
+        self.effaceability = effaceability
+        self.book = LeaseBook()
+        self.calendar = Calendar(clock, last_tick_s=vault.index.written_at, folder=vault.folder)
+        self.challenges = Challenges(clock)
+        self.opening = Opening(self, findable)
+        self.broken: asyncio.Future[SealwireError] = asyncio.get_running_loop().create_future()
+        self._clock = clock
+        self._loaded: OrderedDict[AccountId, AccountKeys] = OrderedDict()
+        self._queue: list[Waiting] = []
+        self._ticker: asyncio.Task[None] | None = None
+        self._destroying: list[tuple[AccountId, Reach]] = []
+        self._stopping = False
+
+    @classmethod
+    async def open(
+        cls,
+        folder: Path,
+        *,
+        clock: Clock,
+        effaceability: Effaceability,
+        findable: Mapping[int, Sequence[int]] = MappingProxyType({}),
+    ) -> Keeper:
+        """Open the keeper folder, or make it; finishes what a crash interrupted before it returns.
+
+        `findable` says by category code at which positions of a record's sealed fields numbers stand.
+        """
+        with ExitStack() as undo:
+            lock = lock_folder(folder)
+            undo.callback(os.close, lock)
+            new = is_new(folder)
+            holder_key = HolderKey.open(folder / "holder.key", create=new)
+            journal = LeaseJournal.open(folder / "leases.journal", create=new)
+            undo.callback(journal.abandon)
+            now = clock.now()
+            signer = _signer(holder_key, clock, effaceability)
+            vault = Vault.open(folder, lock, now_s=now.timestamp(), at=rfc3339(now), sign=signer)
+            keeper = cls(vault, journal, holder_key, clock, effaceability, findable=findable)
+            undo.pop_all()
+        return keeper
+
+    async def close(self) -> None:
+        """Finish the running tick and close the files; what still waits is refused."""
+        self._stopping = True
+        if self._ticker is not None:
+            await asyncio.gather(self._ticker, return_exceptions=True)
+        await self.journal.close()
+        self.vault.close()
+
+    async def create_account(self, account: AccountId, *, log_vkey: str, periods: dict[str, int]) -> None:
+        """Plant a tree for a new account; the same again changes nothing, anything else is AccountDiffers."""
+        check_vkey(log_vkey)
+        creation = Creation(account, log_vkey, check_periods(periods))
+        if self.vault.knows(account):
+            creation.require_same(self.load(account))
+            return
+        await self._ask(creation)
+
+    async def lease(self, account: AccountId, day: DayPath, holder: Holder) -> tuple[LeaseId, bytes, bytes | None]:
+        """Give out a block never given out before: its id, its node, the day's index key. Journalled first."""
+        day.node  # noqa: B018 - refuses what does not fit the tree
+        if day.category == INDEX_CATEGORY:
+            raise PathMalformed("the index has no slots to lease; its keys come with the leases of what it indexes")
+        keys = self.load(account)
+        keys.require_open(day, self.calendar.today())
+        lease = self.journal.pick(account, day)
+        while not keys.tree.holds(day.block(lease.block)):
+            if not keys.tree.holds_any(day.node):
+                raise DayErased
+            lease = self.journal.pick(account, day)
+        await self.journal.record(lease, keys.due_day(day))
+        keys = self.load(account)
+        destroying = any(who == account and what.touches_block(day, lease.block) for who, what in self._destroying)
+        if destroying or self._stopping or not keys.tree.holds(day.block(lease.block)):
+            raise KeeperStopping if self._stopping else DayErased
+        index = None if day.category == AUDIT_CATEGORY else index_key(keys.tree, day)
+        node = keys.tree.derive(day.block(lease.block))
+        self.book.add(lease, holder)
+        return lease, node, index
+
+    async def erase(
+        self,
+        account: AccountId,
+        *,
+        erasure: str,
+        leaves: Sequence[LeafPath],
+        days: Sequence[DayPath] = (),
+        close_keeping: Sequence[int] | None = None,
+        due_only: bool = False,
+    ) -> EraseReceipt:
+        """Destroy keys and return the signed receipt; the same again is harmless and gives a new, true receipt.
+
+        With `due_only`, NotDue unless all of it is past due by the keeper's own calendar.
+        """
+        keys = self.load(account)
+        if due_only:
+            if close_keeping is not None:
+                raise NotDue
+            keys.require_past_due([*days, *(leaf.day_path for leaf in leaves)], self.calendar.today())
+        receipt = await self._ask(Erasing.checked(account, erasure, leaves, days, close_keeping))
+        assert receipt is not None
+        return receipt
+
+    async def sweep(self) -> int:
+        """Destroy all days past due of which blocks were given out; how many days it were."""
+        today = self.calendar.today()
+        await asyncio.to_thread(self.calendar.note_seen)
+        past = list(self.journal.past_due(today).items())
+        swept: dict[AccountId, list[DayPath]] = {}
+        for start in range(0, len(past), SWEEP_ACCOUNTS_MAX):
+            group = past[start : start + SWEEP_ACCOUNTS_MAX]
+            sweeps = [self._ask(Sweep(account, days, today)) for account, days in group]
+            outcomes = await asyncio.gather(*sweeps, return_exceptions=True)
+            for (account, days), outcome in zip(group, outcomes, strict=True):
+                if isinstance(outcome, BaseException):
+                    diagnostics.failure("keeper.sweep-failed", outcome, account=account)
+                else:
+                    swept[account] = days
+        if swept:
+            await self.journal.forget_days(swept)
+        return sum(map(len, swept.values()))
+
+    def status(self, *, memory_locked: bool = False) -> KeeperStatus:
+        return KeeperStatus(
+            epoch=self.vault.epoch.number,
+            effaceability_class=self.effaceability.effaceability_class,
+            reason=self.effaceability.reason,
+            accounts=len(self.vault.index.shards),
+            holder_vkey=self.holder_key.vkey,
+            leases_outstanding=len(self.book),
+            memory_locked=memory_locked,
+            clock_trusted=self.calendar.trusted,
+            clock_reason=self.calendar.reason,
+        )
+
+    def load(self, account: AccountId) -> AccountKeys:
+        """The account's keys, from memory or from its shard."""
+        keys = self._loaded.get(account)
+        if keys is None:
+            keys = self.vault.load(account)
+            self._remember(keys)
+        self._loaded.move_to_end(account)
+        return keys
+
+    def _remember(self, keys: AccountKeys) -> None:
+        self._loaded[keys.account] = keys
+        busy = {account for account, _ in self._destroying}
+        while len(self._loaded) > LOADED_ACCOUNTS_MAX + len(busy):
+            oldest = next(account for account in self._loaded if account not in busy)
+            del self._loaded[oldest]
+
+    async def _ask(self, request: Request) -> EraseReceipt | None:
+        if self._stopping:
+            raise KeeperStopping
+        future: asyncio.Future[EraseReceipt | None] = asyncio.get_running_loop().create_future()
+        self._queue.append((request, future))
+        if self._ticker is None or self._ticker.done():
+            self._ticker = asyncio.create_task(self._tick_while_asked())
+        return await asyncio.shield(future)
+
+    async def _tick_while_asked(self) -> None:
+        while self._queue:
+            await asyncio.sleep(GATHER_SECONDS)
+            batch, self._queue = self._queue, []
+            self._destroying = [(request.account, request.reach) for request, _ in batch]  # (1)
+            try:
+                await self._tick(batch)
+            except TickFailed as error:
+                diagnostics.failure("keeper.tick-failed", error.__cause__ or error)
+                _answer_all(batch, error)
+            except Exception as error:
+                self._stop_broken(batch, error)
+                return
+            finally:
+                self._destroying = []
+
+    async def _tick(self, batch: list[Waiting]) -> None:
+        before: dict[AccountId, AccountKeys] = {}
+        sound: list[Waiting] = []
+        for request, future in batch:
+            try:
+                if not isinstance(request, Creation) or self.vault.knows(request.account):
+                    before[request.account] = self.load(request.account)
+                sound.append((request, future))
+            except SealwireError as error:
+                future.set_exception(error)
+        sound = await self._recalled(sound)  # (2)
+        changed, done, acts = await asyncio.to_thread(self._run, before, sound)  # (3)
+        for keys in changed.values():
+            self._remember(keys)  # (4)
+        for request, _ in done:
+            self.opening.end_touched(request.account, request.reach)
+        for (_, future), act in zip(done, acts, strict=True):
+            receipt = act.get("receipt")
+            if not future.done():
+                future.set_result(None if receipt is None else msgspec.convert(receipt, EraseReceipt))  # (5)
+
+    async def _recalled(self, batch: list[Waiting]) -> list[Waiting]:
+        """The requests of which nobody holds a key any more; the others are told why not."""
+        recalls = (self.book.recall(request.account, request.reach) for request, _ in batch)
+        recalled: list[Waiting] = []
+        for waiting, outcome in zip(batch, await asyncio.gather(*recalls, return_exceptions=True), strict=True):
+            if outcome is None:
+                recalled.append(waiting)
+            elif isinstance(outcome, SealwireError):
+                _answer_all([waiting], outcome)
+            else:
+                raise outcome
+        return recalled
+
+    def _run(
+        self, before: dict[AccountId, AccountKeys], batch: list[Waiting]
+    ) -> tuple[dict[AccountId, AccountKeys], list[Waiting], list[dict[str, Any]]]:
+        changed: dict[AccountId, AccountKeys] = {}
+        done: list[Waiting] = []
+        for request, future in batch:
+            account = request.account
+            try:
+                changed[account] = request.apply(changed.get(account) or before.get(account))
+                done.append((request, future))
+            except SealwireError as error:
+                asyncio.run_coroutine_threadsafe(_answer(future, error), future.get_loop())
+        if not done:
+            return {}, [], []
+        acts = [request.act(changed[request.account]) for request, _ in done]
+        signer = _signer(self.holder_key, self._clock, self.effaceability)
+        seen_s = self.calendar.seen_s()
+        signed = forget(self.vault, list(changed.values()), acts, seen_s=seen_s, clock=self._clock, sign=signer)
+        return changed, done, signed
+
+    def _stop_broken(self, batch: list[Waiting], error: Exception) -> None:
+        diagnostics.failure("keeper.tick-broken", error)
+        self._stopping = True
+        reason = error if isinstance(error, SealwireError) else VaultBroken("a tick failed half way; see diagnostics")
+        _answer_all([*batch, *self._queue], reason)
+        if not self.broken.done():
+            self.broken.set_result(reason)
+
+
+def _signer(holder_key: HolderKey, clock: Clock, effaceability: Effaceability) -> Signer:
+    """Completes an act with this holder's receipt, if it is an erasure that somebody asked for."""
+
+    def sign(act: dict[str, Any], epoch: int) -> dict[str, Any]:
+        if act["act"] != "erased":
+            return act
+        receipt = EraseReceipt(
+            erasure=act["erasure"],
+            log=act["log"],
+            epoch_before=epoch - 1,
+            epoch_after=epoch,
+            destroyed_at=rfc3339(clock.now()),
+            holder=holder_key.name,
+            method=METHOD,
+            effaceability_class=effaceability.effaceability_class,
+            paths_root=act["paths_root"],
+            count=act["count"],
+        )
+        return {**act, "receipt": msgspec.to_builtins(holder_key.sign(receipt))}
+
+    return sign
+
+
+def _answer_all(batch: Sequence[Waiting], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)
+
+
+async def _answer(future: asyncio.Future[EraseReceipt | None], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
