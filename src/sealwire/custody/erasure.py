@@ -1,0 +1,210 @@
+"""Asking for an erasure, and what is known of one. The steps themselves are taken by `eraser`.
+
+An erasure has four levels, each with its own time: hidden (in the transaction of the request), unreadable (keys
+destroyed, so every copy and every backup is noise), removed (ciphertext gone and stores compacted), gone from
+backups (the last backup that held the ciphertext has been destroyed).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sealwire.custody.categories import CATALOGUE, Category
+from sealwire.custody.storage import statements
+from sealwire.custody.store import StoredRecord, queries
+from sealwire.errors import Gone, Malformed, Missing
+from sealwire.evidence.leaves import LeafClass
+from sealwire.evidence.outbox import post_event
+from sealwire.ground.clock import Clock, rfc3339
+from sealwire.ground.postgres.database import Connection, Database
+from sealwire.vocabulary import AccountId, CallId, Day, ErasureId, RecordId
+
+RECORDS_PER_ERASURE_MAX = 10_000
+BACKUP_MARGIN_DAYS = 7
+
+
+class Ground(StrEnum):
+    """Why something is erased."""
+
+    SUBJECT_REQUEST = "subject-request"
+    RETENTION = "retention"
+    INSTRUCTION = "instruction"
+
+
+class ErasureMissing(Missing):
+    """Nothing is known under this id."""
+
+
+class ErasedMeanwhile(Gone):
+    """Another request erased one of these records a moment ago; look again and erase what is left."""
+
+
+class TooManyRecords(Malformed):
+    """One erasure takes at most 10,000 records; send several, or erase by day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """One erasure and how far it has come."""
+
+    account: AccountId
+    erasure: ErasureId
+    ground: Ground
+    requested_by: str
+    requested_at: dt.datetime
+    state: str
+    receipts: list[dict[str, Any]]
+    unreadable_at: dt.datetime | None
+    removed_at: dt.datetime | None
+    gone_from_backups_by: dt.date
+    certificate: str | None
+
+    @classmethod
+    def from_row(cls, row: Any) -> Erasure:
+        return cls(
+            AccountId(row["account_id"]), ErasureId(row["erasure_id"]), Ground(row["ground"]), row["requested_by"],
+            row["requested_at"], row["state"], json.loads(row["receipts"]), row["unreadable_at"], row["removed_at"],
+            row["gone_from_backups_by"], row["certificate"],
+        )  # fmt: skip
+
+
+async def request_records(
+    connection: Connection,
+    account: AccountId,
+    records: list[StoredRecord],
+    *,
+    ground: Ground,
+    requested_by: str,
+    backup_cycle_days: int,
+    clock: Clock,
+) -> ErasureId:
+    """Hide these records in the caller's transaction and hand them to the eraser."""
+    if not records:
+        raise Missing("nothing living matches, so there is nothing to erase")
+    if len(records) > RECORDS_PER_ERASURE_MAX:
+        raise TooManyRecords
+    request = _Request(ErasureId.new(), ground, requested_by, backup_cycle_days, clock)
+    erasure = request.erasure
+    await connection.execute(queries.wait_for_keeps, account.value)
+    await _open_erasure(connection, account, request)
+    hidden = await connection.fetch(
+        queries.insert_gone, account.value, erasure.value,
+        [row.record.value for row in records], [row.category.code for row in records],
+        [row.retention_class for row in records], [int(row.day) for row in records],
+        [row.slot for row in records], [row.commitment for row in records], [_call_of(row) for row in records],
+    )  # fmt: skip
+    if len(hidden) < len(records):
+        raise ErasedMeanwhile
+    mentions = [row.record for row in records] + await _hide_rest_of_calls(connection, account, erasure, records)
+    await _announce(connection, account, request, mentions=mentions)
+    return erasure
+
+
+async def request_day(
+    connection: Connection,
+    account: AccountId,
+    category: Category,
+    day: Day,
+    *,
+    retention_class: int,
+    ground: Ground,
+    requested_by: str,
+    backup_cycle_days: int,
+    clock: Clock,
+) -> ErasureId | None:
+    """Hide a whole day of a category with one row; None when that day was hidden before."""
+    request = _Request(ErasureId.new(), ground, requested_by, backup_cycle_days, clock)
+    erasure = request.erasure
+    await connection.execute(queries.wait_for_keeps, account.value)
+    row = await connection.fetchrow(
+        queries.insert_gone_day, account.value, category.code, retention_class, int(day), erasure.value
+    )
+    if row is None:
+        return None
+    for passing in CATALOGUE if category.identified_by == "call_id" else ():
+        if passing.passing:  # the same calls while they were up
+            await connection.execute(
+                queries.insert_gone_day, account.value, passing.code, retention_class, int(day), erasure.value
+            )
+    await _open_erasure(connection, account, request)
+    await _announce(connection, account, request, mentions=[])
+    return erasure
+
+
+async def _hide_rest_of_calls(
+    connection: Connection, account: AccountId, erasure: ErasureId, records: list[StoredRecord]
+) -> list[RecordId]:
+    """Where a whole call goes: its live record (still there, or let go), and audio of it that is being spoken."""
+    whole = [row for row in records if row.category.identified_by == "call_id" or row.category.passing]
+    calls = list({call for row in whole if (call := _call_of(row)) is not None})
+    hidden = await connection.fetch(queries.insert_gone_of_calls, account.value, erasure.value, calls)
+    for category in CATALOGUE:
+        if not category.passing:
+            continue
+        rows = await connection.fetch(statements(category).by_calls, account.value, calls)
+        hidden += await connection.fetch(
+            queries.insert_gone, account.value, erasure.value, [row["record_id"] for row in rows],
+            [category.code] * len(rows), [row["retention_class"] for row in rows], [row["day"] for row in rows],
+            [row["slot"] for row in rows], [row["commitment"] for row in rows], [row["call_id"] for row in rows],
+        )  # fmt: skip
+    return [RecordId(row["record_id"]) for row in hidden]
+
+
+def _call_of(row: StoredRecord) -> UUID | None:
+    call = row.plain.get("call_id")
+    return call.value if isinstance(call, CallId) else None
+
+
+async def find(connection: Connection, account: AccountId, erasure: ErasureId) -> Erasure:
+    """One erasure of this account."""
+    row = await connection.fetchrow(queries.find_erasure, account.value, erasure.value)
+    if row is None:
+        raise ErasureMissing
+    return Erasure.from_row(row)
+
+
+async def page(
+    database: Database, account: AccountId, *, before: tuple[dt.datetime, Any] | None, limit: int
+) -> list[Erasure]:
+    """The account's erasures, newest first."""
+    moment, erasure = before or (None, None)
+    async with database.account(account) as connection:
+        rows = await connection.fetch(queries.page_of_erasures, account.value, moment, erasure, limit)
+    return [Erasure.from_row(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """Who asked for what erasure, and on which ground."""
+
+    erasure: ErasureId
+    ground: Ground
+    requested_by: str
+    backup_cycle_days: int
+    clock: Clock
+
+
+async def _open_erasure(connection: Connection, account: AccountId, request: _Request) -> None:
+    now = request.clock.now()
+    last_backup_ends = now.date() + dt.timedelta(days=request.backup_cycle_days + BACKUP_MARGIN_DAYS)
+    await connection.execute(
+        queries.insert_erasure, account.value, request.erasure.value, request.ground.value, request.requested_by,
+        now, last_backup_ends,
+    )  # fmt: skip
+
+
+async def _announce(connection: Connection, account: AccountId, request: _Request, *, mentions: list[RecordId]) -> None:
+    payload: dict[str, object] = {
+        "erasure": str(request.erasure),
+        "ground": request.ground.value,
+        "records": len(mentions),
+        "requested_by": request.requested_by,
+        "at": rfc3339(request.clock.now()),
+    }
+    await post_event(connection, account, LeafClass.ERASURE_REQUESTED, payload, mentions=mentions)
+    await connection.execute(queries.wake_worker)

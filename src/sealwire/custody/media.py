@@ -1,0 +1,71 @@
+"""Audio on its way into custody: sealed as it is spoken, written as ciphertext, known to the database at once."""
+
+from __future__ import annotations
+
+import hashlib
+
+from sealwire.custody.sealing.sealer import Slot
+from sealwire.custody.store import queries
+from sealwire.ground.objects.store import Objects, ObjectWriter
+from sealwire.ground.postgres.database import Database
+from sealwire.vocabulary import AccountId, Day, RecordId
+
+
+class MediaKeeping:
+    """One stream; `Custody.keep` finishes it, `abort` leaves nothing of it. Its record's id is known from the start."""
+
+    def __init__(
+        self,
+        *,
+        account: AccountId,
+        record: RecordId,
+        slot: Slot,
+        writer: ObjectWriter,
+        object_name: str,
+        day: Day,
+        objects: Objects,
+        database: Database,
+    ) -> None:
+        self.account, self.record, self.slot = account, record, slot
+        self.object_name, self.day = object_name, day
+        self.media_bytes = 0
+        self._writer, self._objects, self._database = writer, objects, database
+        self._digest = hashlib.sha256()
+        self._finished = False
+
+    async def write(self, audio: bytes) -> None:
+        """Seal and store the next piece."""
+        self._digest.update(audio)
+        await self._put(self.slot.media_update(audio))
+
+    async def finish(self) -> bytes:
+        """Write the end of the stream; the SHA-256 of what was sealed."""
+        await self._put(self.slot.media_finalize())
+        await self._writer.close()
+        self._finished = True
+        return self._digest.digest()
+
+    async def abort(self) -> None:
+        """Remove the ciphertext; where its key is stays written down until its day dies or the call is erased."""
+        if self._finished:
+            await self._objects.delete(self.object_name)
+        else:
+            await self._writer.abort()
+        async with self._database.account(self.account) as connection:
+            await connection.execute(queries.pass_begun_media, self.account.value, [self.record.value])
+
+    async def _put(self, ciphertext: bytes) -> None:
+        self.media_bytes += len(ciphertext)
+        if ciphertext:
+            await self._writer.write(ciphertext)
+
+
+async def remove_abandoned(database: Database, objects: Objects, account: AccountId) -> int:
+    """Remove what streams left that a crash cut off; run by the process that makes them, before it makes any."""
+    async with database.account(account) as connection:
+        rows = await connection.fetch(queries.begun_media, account.value)
+    for row in rows:
+        await objects.delete(row["object_name"])
+    async with database.account(account) as connection:
+        await connection.execute(queries.pass_begun_media, account.value, [row["record_id"] for row in rows])
+    return len(rows)
