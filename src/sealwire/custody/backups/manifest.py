@@ -1,0 +1,131 @@
+"""What a backup says about itself: manifest.json, written last, so that a folder with one is a whole backup."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from sealwire.custody.backups.refusals import BackupDamaged, BackupMissing
+
+VERSION = 1
+MANIFEST = "manifest.json"
+POSTGRES, OBJECTS = "postgres", "objects"
+NOT_RECOVERABLE = "not disaster-recoverable: one key holder"
+LEFT_OUT = (
+    "keeper: keys are never backed up, which is what makes erasure reach every backup",
+    "evidence: the log key and the last signed heads, so that a restored log is seen to be an older one",
+    "secrets: database passwords and the private keys of certificates are made anew",
+    "blind index: rebuilt after a restore",
+    "logs, tmp, run: nothing in them is needed to restore",
+)
+_READ_BYTES = 1 << 20
+
+
+class BackedUpFile(msgspec.Struct, frozen=True):
+    """One file of a backup, by its path inside the folder."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class LogHead(msgspec.Struct, frozen=True):
+    """How far an account's log was when the backup began; the restored one is at least as far."""
+
+    account: str
+    origin: str
+    size: int
+    root: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole of a backup in one file."""
+
+    version: int
+    backup: str
+    made_at: str
+    product_version: str
+    postgres_version: str
+    system_identifier: str
+    keeper_epoch: int
+    effaceability_class: str
+    disaster_recoverable: bool
+    disaster_recovery: str
+    cycle_ends_on: dt.date
+    logs: list[LogHead]
+    left_out: list[str]
+    files: list[BackedUpFile]
+
+    def encode(self) -> bytes:
+        return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
+
+    @property
+    def total_bytes(self) -> int:
+        return sum(file.bytes for file in self.files)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a whole backup; BackupMissing where there is none, BackupDamaged when it cannot be read."""
+    try:
+        data = (folder / MANIFEST).read_bytes()
+    except FileNotFoundError:
+        raise BackupMissing(
+            f"{folder} is not a whole backup: it has no {MANIFEST}, which is written last; take another one"
+        ) from None
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except msgspec.DecodeError:
+        raise BackupDamaged(
+            f"{folder / MANIFEST} is cut short or changed, so nothing here can be checked; take another backup"
+        ) from None
+    if manifest.version > VERSION:
+        raise BackupDamaged(f"{folder} was made by a newer version of Sealwire; use that version or a later one")
+    return manifest
+
+
+def hashed(path: Path, *, copy_to: Path | None = None) -> tuple[int, str]:
+    """Size and SHA-256 of a file, copied on the way when asked; the copy is flushed to the disk."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb", buffering=0) as source:
+        copy = copy_to.open("xb", buffering=0) if copy_to is not None else None
+        try:
+            while piece := source.read(_READ_BYTES):
+                digest.update(piece)
+                size += len(piece)
+                if copy is not None:
+                    _write_all(copy.fileno(), piece)
+            if copy is not None:
+                os.fsync(copy.fileno())
+        finally:
+            if copy is not None:
+                copy.close()
+    return size, digest.hexdigest()
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder; a link is told as a file, so that it is seen and not followed."""
+    for top, folders, names in os.walk(folder):
+        here = Path(top)
+        yield from (here / name for name in sorted(names))
+        yield from (here / name for name in folders if (here / name).is_symlink())
+
+
+def system_identifier(postgres_dir: Path) -> str | None:
+    """Which cluster a database folder is (the first eight bytes of pg_control); None when that cannot be read."""
+    try:
+        with (postgres_dir / "global" / "pg_control").open("rb") as file:
+            return str(struct.unpack("<Q", file.read(8))[0])
+    except (OSError, struct.error):
+        return None
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,109 @@
+"""Compressed streams inside other bytes: found by their first bytes and unpacked from there, to a bounded depth."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from sealwire.custody.forensics.pglz import carved_pglz
+
+_PIECE_IN = 1 << 16
+_PIECE_OUT = 1 << 20
+_STREAM_BYTES_MAX = 256 << 20
+_ZIP_HEADER_BYTES = 30
+
+
+class _Unpacker(Protocol):
+    @property
+    def eof(self) -> bool: ...
+
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
+
+
+def unpacked_streams(data: Any) -> Iterator[tuple[str, int, Iterator[bytes]]]:
+    """Every stream that unpacks to something: (format, offset, pieces). Most places that look like one are noise.
+
+    gzip and zlib (RFC 1950, 1952), members of zip files, bzip2, xz, and PostgreSQL's own pglz. Not zstd and lz4:
+    nothing here writes them, and the embedded PostgreSQL is built without them.
+    """
+    view = memoryview(data)
+    for name, magic, opener in _FORMATS:
+        at = data.find(magic)
+        while at != -1:
+            if (start := opener(view, at)) is not None:
+                pieces = _pieces(view, *start)
+                if first := next(pieces, b""):
+                    yield name, at, _chained(first, pieces)
+            at = data.find(magic, at + 1)
+    for at, unpacked in carved_pglz(view):
+        yield "pglz", at, iter((unpacked,))
+
+
+def _pieces(view: memoryview, start: int, unpacker: _Unpacker) -> Iterator[bytes]:
+    """What comes out, until the stream ends or turns out to be noise."""
+    produced = 0
+    try:
+        while start < len(view) and not unpacker.eof:
+            for piece in _drained(unpacker, bytes(view[start : start + _PIECE_IN])):
+                yield piece
+                produced += len(piece)
+                if produced > _STREAM_BYTES_MAX:
+                    return
+            start += _PIECE_IN
+    except (zlib.error, OSError, EOFError, lzma.LZMAError):
+        return
+
+
+def _drained(unpacker: _Unpacker, chunk: bytes) -> Iterator[bytes]:
+    """All that one chunk gives; zlib hands back what it did not take, bz2 and lzma keep it."""
+    while True:
+        if piece := unpacker.decompress(chunk, _PIECE_OUT):
+            yield piece
+        chunk = getattr(unpacker, "unconsumed_tail", b"")
+        if unpacker.eof or (not chunk and getattr(unpacker, "needs_input", True)):
+            return
+
+
+def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _gzip(_view: memoryview, at: int) -> tuple[int, _Unpacker]:
+    return at, zlib.decompressobj(wbits=31)
+
+
+def _zlib(_view: memoryview, at: int) -> tuple[int, _Unpacker]:
+    return at, zlib.decompressobj()
+
+
+def _zip_member(view: memoryview, at: int) -> tuple[int, _Unpacker] | None:
+    header = view[at : at + _ZIP_HEADER_BYTES]
+    if len(header) < _ZIP_HEADER_BYTES or int.from_bytes(header[8:10], "little") != 8:
+        return None
+    names = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+    return at + _ZIP_HEADER_BYTES + names, zlib.decompressobj(wbits=-15)
+
+
+def _bzip2(_view: memoryview, at: int) -> tuple[int, _Unpacker] | None:
+    return (at - 4, bz2.BZ2Decompressor()) if at >= 4 else None
+
+
+def _xz(_view: memoryview, at: int) -> tuple[int, _Unpacker]:
+    return at, lzma.LZMADecompressor()
+
+
+_Opener = Callable[[memoryview, int], "tuple[int, _Unpacker] | None"]
+_FORMATS: tuple[tuple[str, bytes, _Opener], ...] = (
+    ("gzip", b"\x1f\x8b\x08", _gzip),
+    ("zlib", b"\x78\x01", _zlib),
+    ("zlib", b"\x78\x5e", _zlib),
+    ("zlib", b"\x78\x9c", _zlib),
+    ("zlib", b"\x78\xda", _zlib),
+    ("zip", b"PK\x03\x04", _zip_member),
+    ("bzip2", b"1AY&SY", _bzip2),
+    ("xz", b"\xfd7zXZ\x00", _xz),
+)

@@ -1,0 +1,72 @@
+"""Finding hundreds of needles in one pass: every 6 bytes are looked up in a small table, hits are then compared."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sealwire.custody.forensics.patterns import NEEDLE_BYTES_MIN, Pattern
+
+_BLOCK_BYTES = 1 << 18
+_TABLE_BITS = 20
+_KEY_BYTES = NEEDLE_BYTES_MIN
+# The product of a little-endian 8-byte word with this depends on its first 6 bytes only; its top bits are the hash.
+_MULTIPLIER = np.uint64((0x9E3779B97F4B << 16) & (1 << 64) - 1)
+_SHIFT = np.uint64(64 - _TABLE_BITS)
+
+
+class Matcher:
+    """Looks for all patterns at once."""
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self.patterns = list(patterns)
+        self.longest = max((len(pattern.needle) for pattern in patterns), default=0)
+        self._by_key: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
+        self._table = np.zeros(1 << _TABLE_BITS, dtype=np.bool_)
+        for at, pattern in enumerate(self.patterns):
+            offset = _rarest_offset(pattern.needle)
+            key = pattern.needle[offset : offset + _KEY_BYTES]
+            self._by_key[key].append((at, offset))
+            word = np.frombuffer(key + bytes(8 - _KEY_BYTES), "<u8")
+            self._table[_hash(word)] = True
+
+    def find(self, data: Any) -> Iterator[tuple[int, Pattern]]:
+        """Every place in a bytes-like where a pattern stands: (offset, pattern)."""
+        view = memoryview(data)
+        for start in range(0, len(view), _BLOCK_BYTES):
+            # A block sees eight bytes of the next one, so that a key across the border is found once.
+            block = np.frombuffer(view[start : start + _BLOCK_BYTES + 8], np.uint8)
+            if block.any():
+                for place in self._candidates(block, min(_BLOCK_BYTES, len(view) - start)):
+                    yield from self._confirmed(view, start + place)
+
+    def _candidates(self, block: NDArray[np.uint8], length: int) -> list[int]:
+        padded = block if len(block) == _BLOCK_BYTES + 8 else np.concatenate([block, np.zeros(16, np.uint8)])
+        places: list[int] = []
+        for phase in range(8):
+            count = (length - phase + 7) // 8
+            if count > 0:
+                words = padded[phase : phase + 8 * count].view("<u8")
+                places.extend((np.flatnonzero(self._table[_hash(words)]) * 8 + phase).tolist())
+        return places
+
+    def _confirmed(self, view: memoryview, place: int) -> Iterator[tuple[int, Pattern]]:
+        for at, offset in self._by_key.get(bytes(view[place : place + _KEY_BYTES]), ()):
+            pattern, start = self.patterns[at], place - offset
+            if start >= 0 and view[start : start + len(pattern.needle)] == pattern.needle:
+                yield start, pattern
+
+
+def _hash(words: NDArray[Any]) -> NDArray[np.uint64]:
+    product: NDArray[np.uint64] = words * _MULTIPLIER
+    return product >> _SHIFT
+
+
+def _rarest_offset(needle: bytes) -> int:
+    """Where the six most varied bytes stand: a key of zeros or of one digit repeated would match everywhere."""
+    assert len(needle) >= _KEY_BYTES
+    return max(range(len(needle) - _KEY_BYTES + 1), key=lambda at: len(set(needle[at : at + _KEY_BYTES])))
