@@ -1,0 +1,1 @@
+"""The embedded engine: baresip from a wheel, in worker processes of our own."""

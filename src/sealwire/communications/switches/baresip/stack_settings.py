@@ -1,0 +1,30 @@
+"""What a worker is told at its start. Apart from the stack, so that the switchboard never loads native code."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one worker listens. TLS, once there is a certificate, listens at `sip_port` + 1."""
+
+    sip_host: str
+    sip_port: int
+    rtp_first: int
+    rtp_last: int
+    media_timeout_s: int = 30
+    expose_headers: tuple[str, ...] = ()
+    certificate: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The lines the binding's Config does not model."""
+        lines = [
+            f"sip_listen {self.sip_host}:{self.sip_port}",
+            f"rtp_ports {self.rtp_first}-{self.rtp_last}",
+            "rtp_rxmode main",  # the thread mode loses digits
+            "audio_jitter_buffer_type off",  # the default one loses audio under load
+        ]
+        if self.certificate:
+            lines.append(f"sip_certificate {self.certificate}")
+        return "\n".join(lines) + "\n"
