@@ -1,0 +1,67 @@
+"""Who is asking, at every request anew, and whether their credential may do what the operation does.
+
+Denied by default: all but a short list of public addresses wants a credential, before the route is even looked
+up; and an operation without a declared scope is refused when the application is made.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from sealwire.doors.api.parts import Parts, Visit
+from sealwire.errors import SealwireError
+from sealwire.governance.credentials import NotAuthenticated, authenticate
+from sealwire.governance.principals import NotPermitted, Scope
+
+PUBLIC_PATHS = frozenset({"/", "/reference", "/openapi.json", "/v1/health"})
+
+
+class Who(Enum):
+    """Who may do an operation that no scope stands for."""
+
+    ANYBODY = "no credential needed"
+    ANY_OF_ACCOUNT = "any credential of the account"
+    ACCOUNT_OR_OPERATOR = "any credential of the account, or the operator"
+
+
+def operation(
+    name: str,
+    tag: str,
+    who: Scope | Who,
+    *,
+    raises: Iterable[type[SealwireError]] = (),
+    body: dict[str, Any] | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """What each operation declares about itself, with an example of its body where the fields' own would not do."""
+    return {"operation_id": name, "tags": [tag], "opt": {"who": who, "raises": tuple(raises), "body": body}, **more}
+
+
+async def visit_of(parts: Parts, headers: Iterable[tuple[bytes, bytes]]) -> Visit:
+    """The visit behind an `Authorization: Bearer` header (RFC 6750); NotAuthenticated without a good one."""
+    stated = [value for name, value in headers if name == b"authorization"]
+    scheme, _, secret = stated[0].decode("latin-1").partition(" ") if len(stated) == 1 else ("", "", "")
+    if scheme.lower() != "bearer" or not secret.isascii():
+        raise NotAuthenticated
+    principal = await authenticate(parts.database, secret.strip())
+    return Visit(parts, principal, hmac.digest(secret.strip().encode(), b"sealwire/idempotency/v1", "sha256"))
+
+
+def require_scope(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Litestar's guard on every operation: runs before the body is read."""
+    who = handler.opt["who"]
+    if who is Who.ANYBODY:
+        return
+    visit: Visit = connection.scope["state"]["visit"]
+    if isinstance(who, Scope):
+        visit.principal.require(who)
+    if who is not Who.ACCOUNT_OR_OPERATOR and who is not Scope.OPERATOR:
+        visit.principal.in_account()
+    if who is Scope.OPERATOR and visit.principal.account is not None:
+        raise NotPermitted("only the operator's own credential does this")

@@ -1,0 +1,104 @@
+"""What the fields of requests and answers are called, mean and look like, once for all resources."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any, TypeVar
+
+from litestar.params import HeaderParameter, PathParameter
+from msgspec import Meta
+
+from sealwire.doors.api.problems import IdMalformed
+from sealwire.errors import Malformed
+from sealwire.vocabulary import OpaqueId, Party
+
+Id = TypeVar("Id", bound=OpaqueId)
+
+_EXAMPLE = "5f0c1e2d9a7b4c6e8f10213243546576"
+RecordIdText = Annotated[str, Meta(description="The record's id.", examples=[f"rec_{_EXAMPLE}"])]
+CallIdText = Annotated[
+    str, Meta(description="The call's id; joins its call record and its recordings.", examples=[f"call_{_EXAMPLE}"])
+]
+AccountIdText = Annotated[str, Meta(description="The account's id.", examples=[f"acc_{_EXAMPLE}"])]
+CredentialIdText = Annotated[str, Meta(description="The credential's id.", examples=[f"cred_{_EXAMPLE}"])]
+AgreementIdText = Annotated[str, Meta(description="The agreement's id.", examples=[f"agr_{_EXAMPLE}"])]
+ErasureIdText = Annotated[str, Meta(description="The erasure's id.", examples=[f"ers_{_EXAMPLE}"])]
+NumberText = Annotated[
+    str, Meta(description="A telephone number in E.164 form.", examples=["+441632960123"], max_length=40)
+]
+Sha256Hex = Annotated[str, Meta(description="A SHA-256 hash in hex.", examples=["9f86d081884c7d65" * 4], max_length=64)]
+Commitment = Annotated[
+    str,
+    Meta(
+        description="What the evidence log and every certificate know of this record (base64).",
+        examples=["Y29tbWl0bWVudCBvZiB0aGlzIHJlY29yZCwgMzIgYnk="],
+    ),
+]
+DueOn = Annotated[
+    dt.date, Meta(description="The last day it is kept; after it, it is erased by itself.", examples=["2027-02-21"])
+]
+Moment = Annotated[dt.datetime, Meta(description="UTC.", examples=["2026-11-23T11:30:00.000Z"])]
+MomentOrNull = Annotated[dt.datetime | None, Meta(description="UTC, or null.", examples=[None])]
+NextCursor = Annotated[
+    str | None, Meta(description="Pass it as `cursor` for the next page; null on the last page.", examples=[None])
+]
+PurposeText = Annotated[
+    str, Meta(description="Why the content was opened; it stands in the log.", examples=["quality-assurance"])
+]
+PurposeHeader = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Sealwire-Purpose",
+        description="Why the content is opened: service-operation, quality-assurance, billing-dispute, legal-claim or "
+        "subject-request. Needed unless the credential has a default purpose.",
+        max_length=100,
+    ),
+]
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        description="Up to 200 characters of your choice. The same request with the same key acts once, for a day.",
+        max_length=200,
+    ),
+]
+
+
+def in_path(what: str, example: str) -> PathParameter:
+    """How a path parameter is described."""
+    return PathParameter(description=what, schema_extra={"examples": [example]}, max_length=100)
+
+
+CallPath = Annotated[str, in_path("A call record's id (`rec_...`) or the call's id (`call_...`).", f"rec_{_EXAMPLE}")]
+RecordPath = Annotated[str, in_path("The recording's record id.", f"rec_{_EXAMPLE}")]
+AccountPath = Annotated[str, in_path("The account's id.", f"acc_{_EXAMPLE}")]
+CredentialPath = Annotated[str, in_path("The credential's id.", f"cred_{_EXAMPLE}")]
+ErasurePath = Annotated[str, in_path("The erasure's id.", f"ers_{_EXAMPLE}")]
+
+
+def id_in_address(kind: type[Id], text: str) -> Id:
+    """An id from the address; IdMalformed when it is not one of this kind."""
+    try:
+        return kind.parse(text)
+    except Malformed as error:
+        raise IdMalformed(str(error)) from None
+
+
+def base64_text(data: bytes) -> str:
+    """Bytes as standard base64."""
+    return base64.b64encode(data).decode()
+
+
+def as_json(value: Any) -> Any:
+    """A value of the vocabulary as JSON has it: ids and parties as text, hashes in hex, causes by name."""
+    if isinstance(value, OpaqueId | Party):
+        return str(value)
+    if isinstance(value, IntEnum):
+        return value.name.lower().replace("_", "-")
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, bytes):
+        return value.hex()
+    return value

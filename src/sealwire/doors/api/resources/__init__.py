@@ -1,0 +1,1 @@
+"""One file per resource. Handlers translate between HTTP and custody; they decide nothing."""
