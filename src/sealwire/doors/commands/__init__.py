@@ -1,0 +1,1 @@
+"""The commands of `sealwire`, one module each; `doors.cli` finds them here."""

@@ -1,0 +1,266 @@
+"""What is right and what is not on this machine: each check is one sentence, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import os
+import shutil
+import socket
+import stat
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+
+import msgspec
+
+from sealwire.config import FORMAT_VERSION, Settings
+from sealwire.custody.backups.presence import outlived
+from sealwire.custody.keys import effaceability
+from sealwire.doors.platform import unsupported
+from sealwire.doors.process import worker_socket
+from sealwire.doors.supervisor import is_free, sip_is_open
+from sealwire.errors import SealwireError
+from sealwire.ground.clock import SystemClock
+from sealwire.ground.postgres.binaries import BinariesMissing, binaries
+from sealwire.ground.postgres.cluster import dsn
+from sealwire.ground.postgres.database import Database
+from sealwire.ground.postgres.queries import load_queries
+from sealwire.ground.process import port_answers, socket_answers
+from sealwire.ground.service_user import first_closed_folder, service_user
+
+FREE_BYTES_MIN = 1 << 30
+FREE_BYTES_WANTED = 10 << 30
+REMOVED_WITHIN = dt.timedelta(days=1)
+_queries = load_queries(__package__, "doctor.sql")
+
+
+class State(StrEnum):
+    """How a check came out: a warning lets the cloud start, a problem does not."""
+
+    FINE = "fine"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One check: what was found, and what to do when it is not fine."""
+
+    check: str
+    state: State
+    sentence: str
+    advice: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Run every check; a check that fails itself is a problem and hides no other."""
+    findings: list[Finding] = []
+    for check in CHECKS:
+        try:
+            findings.append(check(settings))
+        except (SealwireError, OSError) as error:
+            findings.append(Finding(check.__name__.replace("_", " "), State.PROBLEM, str(error)))
+    return findings
+
+
+def worst(findings: Iterable[Finding]) -> State:
+    """The state of the worst finding."""
+    order = list(State)
+    return max((finding.state for finding in findings), key=order.index, default=State.FINE)
+
+
+def machine(_: Settings) -> Finding:
+    """Whether Sealwire runs here at all."""
+    reason = unsupported()
+    if reason is not None:
+        return Finding("machine", State.PROBLEM, reason, "Run it on another machine.")
+    return Finding("machine", State.FINE, "Linux with glibc and CPython 3.11.")
+
+
+def user(settings: Settings) -> Finding:
+    """Who runs it, and as whom the database runs."""
+    database_user = service_user(settings.postgres_dir)
+    if os.getuid() == 0:
+        return Finding(
+            "user", State.WARNING,
+            f"Everything but the database runs as root; the database runs as {database_user.name}.",
+            "An ordinary user is enough: run bin/sealwire as one, unless a port below 1024 is needed.",
+        )  # fmt: skip
+    return Finding("user", State.FINE, f"Everything runs as {database_user.name}.")
+
+
+def data_folder(settings: Settings) -> Finding:
+    """Whether the data folder is ours, of a format we know, and can be reached by the database."""
+    top, database_user = settings.data_dir, service_user(settings.postgres_dir)
+    closed = first_closed_folder(top.parent, database_user)
+    if closed is not None:
+        return Finding(
+            "data folder", State.PROBLEM, f"The database user {database_user.name} cannot enter {closed}.",
+            "Choose a folder that it can reach, for example --data /var/lib/sealwire.",
+        )  # fmt: skip
+    if not (top / "FORMAT").exists():
+        return Finding("data folder", State.FINE, f"{top} is new; the first start makes it.")
+    text = (top / "FORMAT").read_text().strip()
+    if text != str(FORMAT_VERSION):
+        return Finding(
+            "data folder", State.PROBLEM, f"{top} has format {text}, this version knows {FORMAT_VERSION}.",
+            "Start the version that made it, or choose another folder with --data.",
+        )  # fmt: skip
+    return Finding("data folder", State.FINE, f"{top} has format {text}.")
+
+
+def secrets(settings: Settings) -> Finding:
+    """Whether keys and passwords are closed to everybody else."""
+    folders = [settings.secrets_dir, settings.keeper_dir, settings.evidence_dir]
+    open_paths = [
+        path
+        for folder in folders
+        for path in [folder, *folder.rglob("*")]
+        if path.exists() and path.suffix != ".pem" and stat.S_IMODE(path.lstat().st_mode) & 0o077
+    ]
+    if open_paths:
+        return Finding(
+            "secrets", State.PROBLEM, f"{open_paths[0]} is open to other users.",
+            f"chmod -R go= {open_paths[0]}, then find out who changed it.",
+        )  # fmt: skip
+    return Finding("secrets", State.FINE, "Keys and passwords are closed to other users.")
+
+
+def database_programs(settings: Settings) -> Finding:
+    """Whether PostgreSQL's programs are installed."""
+    try:
+        found = binaries(settings.data_dir / "postgres-binaries", service_user(settings.postgres_dir), may_copy=False)
+    except BinariesMissing as error:
+        return Finding("database programs", State.PROBLEM, str(error))
+    return Finding("database programs", State.FINE, f"PostgreSQL {found.version}.")
+
+
+def free_disk(settings: Settings) -> Finding:
+    """Whether there is room. A full disk stops keeping, never forgetting."""
+    existing = next(folder for folder in [settings.data_dir, *settings.data_dir.parents] if folder.exists())
+    free = shutil.disk_usage(existing).free
+    sentence = f"{free / (1 << 30):.1f} GiB are free on the disk of {existing}."
+    if free < FREE_BYTES_MIN:
+        return Finding("free disk", State.PROBLEM, sentence, "Make room: calls cannot be recorded on a full disk.")
+    if free < FREE_BYTES_WANTED:
+        return Finding("free disk", State.WARNING, sentence, "An hour of recordings takes about 60 MB; plan for room.")
+    return Finding("free disk", State.FINE, sentence)
+
+
+def api_port(settings: Settings) -> Finding:
+    """Whether the API's port is ours or free."""
+    if port_answers(settings.api_listen):
+        if is_running(settings):
+            return Finding("API port", State.FINE, f"The API answers on {settings.api_listen}.")
+        return _taken("API port", "TCP", settings.api_listen, "api_listen")
+    if is_free(settings.api_listen, socket.SOCK_STREAM):
+        return Finding("API port", State.FINE, f"TCP {settings.api_listen} is free.")
+    return _taken("API port", "TCP", settings.api_listen, "api_listen")
+
+
+def sip_port(settings: Settings) -> Finding:
+    """Whether the SIP port is ours or free."""
+    if not sip_is_open(settings) and is_free(settings.sip_listen, socket.SOCK_DGRAM):
+        return Finding("SIP port", State.FINE, f"UDP {settings.sip_listen} is free.")
+    if is_running(settings):
+        return Finding("SIP port", State.FINE, f"Calls are taken on {settings.sip_listen}.")
+    return _taken("SIP port", "UDP", settings.sip_listen, "sip_listen")
+
+
+def forgetting(settings: Settings) -> Finding:
+    """Whether 32 bytes can really be destroyed on this volume: what every erasure rests on."""
+    folder = next(folder for folder in [settings.keeper_dir, *settings.keeper_dir.parents] if folder.exists())
+    if not os.access(folder, os.W_OK):
+        return Finding("forgetting", State.WARNING, f"{folder} may not be written, so forgetting was not tested.")
+    found = effaceability.test_volume(folder)
+    sentence = f"{found.effaceability_class[0].upper()}{found.effaceability_class[1:]}: {found.reason}."
+    if found.effaceability_class == effaceability.UNVERIFIED:
+        return Finding(
+            "forgetting", State.WARNING, sentence,
+            "Certificates say so too; a disk that is known to overwrite in place is better.",
+        )  # fmt: skip
+    return Finding("forgetting", State.FINE, sentence)
+
+
+def holders(_: Settings) -> Finding:
+    """Whether the loss of this machine is the loss of everything."""
+    return Finding(
+        "key holders", State.WARNING,
+        "Not disaster-recoverable: one keeper on one disk holds the keys, and backups are noise without them.",
+        "Read docs/howto/what-if-i-lose-this-machine.md and decide whether that is acceptable.",
+    )  # fmt: skip
+
+
+def backups(settings: Settings) -> Finding:
+    """Whether backups would survive this disk."""
+    folder = settings.backups_dir
+    if ended := outlived(folder, clock=SystemClock()):
+        return Finding(
+            "backups", State.WARNING, f"{ended[0]} is kept beyond its cycle, or does not say when that ends.",
+            f"Start the cloud, which removes what has ended; if it stays, look into {settings.logs_dir}/worker.log.",
+        )  # fmt: skip
+    if not folder.is_symlink() and folder.resolve().is_relative_to(settings.data_dir.resolve()):
+        return Finding(
+            "backups", State.WARNING, f"Backups go to {folder}, inside the data folder: one lost disk loses both.",
+            "Copy finished backups to another machine; what they hold of content is ciphertext.",
+        )  # fmt: skip
+    return Finding("backups", State.FINE, f"Backups go to {folder.resolve()}.")
+
+
+def removal(settings: Settings) -> Finding:
+    """Whether ciphertext that nobody can read any more is also removed within a day, as promised."""
+    if not is_running(settings):
+        return Finding("removal", State.FINE, "Nothing is removed while the cloud is not running.")
+    overdue = asyncio.run(_removals_overdue(settings))
+    if overdue:
+        return Finding(
+            "removal", State.WARNING,
+            f"{overdue} erasure(s) are unreadable for more than a day and their ciphertext is not removed.",
+            f"Look into {settings.logs_dir}/worker.log; a backup or a transaction that never ends holds removal up.",
+        )  # fmt: skip
+    return Finding("removal", State.FINE, "No ciphertext waits longer than a day for its removal.")
+
+
+async def _removals_overdue(settings: Settings) -> int:
+    database = await Database.connect(dsn(settings, "sealwire_worker"), size_max=1)
+    try:
+        async with database.system() as connection:
+            before = SystemClock().now() - REMOVED_WITHIN
+            return int(await connection.fetchval(_queries.removals_overdue, before))
+    finally:
+        await database.close()
+
+
+def running(settings: Settings) -> Finding:
+    """Which processes answer now."""
+    sockets = {
+        "keeper": settings.keeper_socket,
+        "sequencer": settings.sequencer_socket,
+        "worker": worker_socket(settings),
+    }
+    answering = [name for name, path in sockets.items() if socket_answers(path)]
+    if not answering:
+        return Finding("running", State.FINE, "The cloud is not running.")
+    if silent := sorted(set(sockets) - set(answering)):
+        return Finding(
+            "running", State.PROBLEM, f"The {silent[0]} does not answer although the {answering[0]} does.",
+            f"Look into {settings.logs_dir}/{silent[0]}.log and start again.",
+        )  # fmt: skip
+    return Finding("running", State.FINE, "The cloud is running.")
+
+
+def is_running(settings: Settings) -> bool:
+    """Whether this data folder's cloud runs: its keeper answers."""
+    return socket_answers(settings.keeper_socket)
+
+
+def _taken(check: str, protocol: str, address: str, setting: str) -> Finding:
+    return Finding(
+        check, State.PROBLEM, f"{protocol} {address} is taken by another program or is not an address of this machine.",
+        f"Stop that program, or choose another address with SEALWIRE_{setting.upper()}=HOST:PORT.",
+    )  # fmt: skip
+
+
+CHECKS: tuple[Callable[[Settings], Finding], ...] = (
+    machine, user, data_folder, secrets, database_programs, free_disk, api_port, sip_port, running, forgetting,
+    holders, backups, removal,
+)  # fmt: skip

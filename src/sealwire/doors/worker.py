@@ -1,0 +1,128 @@
+"""The worker process: erasures, expiry, index rebuilds. `python -m sealwire.doors.worker --data DIR`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from sealwire.config import Settings
+from sealwire.custody.backups.make import remove_ended
+from sealwire.custody.eraser import Eraser
+from sealwire.custody.lifecycle import keeper_client
+from sealwire.custody.reindex import IndexRebuilder
+from sealwire.custody.retention import ClockWatch, expire_due
+from sealwire.doors.process import run_process, worker_socket
+from sealwire.evidence.client import SequencerClient
+from sealwire.governance.housekeeping import drop_old_requests
+from sealwire.ground import diagnostics, wire
+from sealwire.ground.clock import SystemClock
+from sealwire.ground.objects.store import Objects
+from sealwire.ground.postgres.cluster import dsn
+from sealwire.ground.postgres.database import Database
+from sealwire.ground.postgres.listener import Listener
+from sealwire.ground.postgres.queries import load_queries
+from sealwire.timetable import DUTIES, END_BACKUPS, ERASE, EXPIRE, FORGET_REQUESTS, REINDEX, REMOVE, RETRY_S, Duty
+
+REQUESTS_KEPT = timedelta(days=1)
+_queries = load_queries(__package__, "worker.sql")
+
+Act = Callable[[], Awaitable[bool | None]]
+"""One round of a duty. True: something is still to be done that could not be done now, so try again soon."""
+
+
+class Worker:
+    """Runs the duties of the timetable; a request for erasure wakes it through the database."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        clock = SystemClock()
+        keeper = keeper_client(settings)
+        sequencer = SequencerClient(settings.sequencer_socket)
+        self._database = database
+        self._wakes = {duty: asyncio.Event() for duty in DUTIES}
+        self._listening = asyncio.Event()
+        self._listener = Listener(
+            dsn(settings, "sealwire_worker"), "sealwire_erasure",
+            on_heard=self._wakes[ERASE].set, on_connected=self._connected,
+        )  # fmt: skip
+        objects = Objects.open(settings.objects_dir)
+        self._eraser = Eraser(database=database, keeper=keeper, sequencer=sequencer, objects=objects, clock=clock)
+        self._rebuilder = IndexRebuilder(database=database, keeper=keeper, sequencer=sequencer, clock=clock)
+        self._settings, self._clock, self._clock_watch = settings, clock, ClockWatch(clock)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        acts: dict[Duty, Act] = {
+            REINDEX: self._reindex, EXPIRE: self._expire, FORGET_REQUESTS: self._forget_requests,
+            END_BACKUPS: self._end_backups, ERASE: self._erase, REMOVE: self._remove,
+        }  # fmt: skip
+        async with asyncio.TaskGroup() as duties:
+            duties.create_task(self._listener.run())
+            duties.create_task(self._answer())
+            for duty in DUTIES:
+                duties.create_task(self._repeat(duty, acts[duty]))
+
+    def _connected(self) -> None:
+        """Whatever was asked for while nobody listened is found by looking."""
+        self._listening.set()
+        for wake in self._wakes.values():
+            wake.set()
+
+    async def _answer(self) -> None:
+        """Once requests are heard, have a socket that answers: so the supervisor knows that this process is ready."""
+        await self._listening.wait()
+        async with await wire.serve(worker_socket(self._settings), {}) as server:
+            await server.serve_forever()
+
+    async def _reindex(self) -> None:
+        await self._rebuilder.rebuild_if_lost()
+
+    async def _erase(self) -> bool:
+        while await self._eraser.make_pending_unreadable():
+            self._wakes[REMOVE].set()
+        async with self._database.system() as connection:
+            return bool(await connection.fetchval(_queries.erasure_is_waiting))
+
+    async def _remove(self) -> None:
+        while await self._eraser.remove_pending():
+            pass
+
+    async def _expire(self) -> None:
+        cycle = self._settings.backup_cycle_days
+        if await expire_due(self._database, self._clock, backup_cycle_days=cycle, watch=self._clock_watch):
+            self._wakes[ERASE].set()
+
+    async def _forget_requests(self) -> None:
+        await drop_old_requests(self._database, before=self._clock.now() - REQUESTS_KEPT)
+
+    async def _end_backups(self) -> None:
+        for folder in await asyncio.to_thread(remove_ended, self._settings.backups_dir, clock=self._clock):
+            diagnostics.event("backup.ended", folder=folder.name)
+
+    async def _repeat(self, duty: Duty, act: Act) -> None:
+        wake, retry_s = self._wakes[duty], RETRY_S
+        while True:
+            wake.clear()
+            try:
+                is_unfinished = bool(await act())
+            except Exception as error:
+                diagnostics.failure("duty.failed", error, duty=duty.name)
+                is_unfinished = True
+            try:
+                await asyncio.wait_for(wake.wait(), min(retry_s, duty.every_s) if is_unfinished else duty.every_s)
+                retry_s = RETRY_S
+            except TimeoutError:
+                retry_s = retry_s * 2 if is_unfinished else RETRY_S
+
+
+async def main(settings: Settings) -> None:
+    """Connect on the worker's own role and run until told to stop."""
+    database = await Database.connect(dsn(settings, "sealwire_worker"), size_max=6)
+    try:
+        await Worker(settings, database).run()
+    finally:
+        await database.close()
+
+
+if __name__ == "__main__":
+    run_process("worker", main)
