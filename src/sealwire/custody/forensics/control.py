@@ -37,8 +37,11 @@ class Control:
 
     @classmethod
     def fresh(cls) -> Control:
-        """A number of a range for drama (Ofcom, +44 1632 960xxx, here with three more digits) and loud noise."""
-        number = E164(f"+441632960{secrets.randbelow(10**5):05d}")
+        """A number longer than any of its range (Ofcom's for drama in London, +44 20 7946 0xxx) and loud noise.
+
+        Nobody has such a number, so no canary can be the beginning of it and be found where only the control is.
+        """
+        number = E164(f"+4420794609{secrets.randbelow(10**5):05d}")
         noise = np.frombuffer(os.urandom(2 * _SAMPLES), "<i2")
         return cls(number, noise.tobytes(), _FILE_PREFIX + secrets.token_hex(8))
 
