@@ -40,7 +40,6 @@ from sealwire.vocabulary import AccountId, CallId, CredentialId, Day, ErasureId,
 
 RECORDS_IN_PAYLOAD_MAX = 500
 T = TypeVar("T")
-RECORDS_PER_LEAF_MAX = 500
 KEEPER_ANSWERS_S_MAX = 3.0
 
 __all__ = [
@@ -162,8 +161,8 @@ class Custody:
         self, principal: Principal, stored: list[StoredRecord], *, purpose: Purpose
     ) -> list[OpenedRecord]:
         """Open rows that were already found, as `open` does from its step (3) on."""
-        if len(stored) > RECORDS_PER_LEAF_MAX:
-            pages = [stored[at : at + RECORDS_PER_LEAF_MAX] for at in range(0, len(stored), RECORDS_PER_LEAF_MAX)]
+        if len(stored) > RECORDS_IN_PAYLOAD_MAX:
+            pages = [stored[at : at + RECORDS_IN_PAYLOAD_MAX] for at in range(0, len(stored), RECORDS_IN_PAYLOAD_MAX)]
             opened = [await self.open_stored(principal, page, purpose=purpose) for page in pages]
             return [record for page_of in opened for record in page_of]
         account = principal.in_account()

@@ -26,7 +26,7 @@ from sealwire.custody.keys.effaceability import Effaceability
 from sealwire.custody.keys.leases import LeaseId, LeaseJournal
 from sealwire.custody.keys.messages import KeeperStatus
 from sealwire.custody.keys.opening import Opening
-from sealwire.custody.keys.paths import INDEX_CATEGORY, DayPath, LeafPath
+from sealwire.custody.keys.paths import AUDIT_CATEGORY, INDEX_CATEGORY, DayPath, LeafPath
 from sealwire.custody.keys.proof import Challenges, check_vkey
 from sealwire.custody.keys.receipts import METHOD, EraseReceipt, HolderKey
 from sealwire.custody.keys.refusals import DayErased, KeeperStopping, NotDue, PathMalformed, VaultBroken
@@ -42,7 +42,6 @@ from sealwire.vocabulary import AccountId
 GATHER_SECONDS = 0.002
 LOADED_ACCOUNTS_MAX = 1024
 SWEEP_ACCOUNTS_MAX = 64
-AUDIT_CATEGORY = 4
 
 Waiting = tuple[Request, "asyncio.Future[EraseReceipt | None]"]
 

@@ -10,7 +10,7 @@ import msgspec
 
 from sealwire.custody.keys.account import AccountKeys
 from sealwire.custody.keys.messages import OpenProof, SealedItem
-from sealwire.custody.keys.paths import DayPath, LeafPath
+from sealwire.custody.keys.paths import AUDIT_CATEGORY, DayPath, LeafPath
 from sealwire.custody.keys.proof import Act, Asked, check_proof
 from sealwire.custody.keys.refusals import (
     AccountClosed,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 _UNREADABLE = (Punctured, PastDue, AccountClosed, PeriodMissing)
 _NOBODY = "anonymous"
-AUDIT_CATEGORY = 4
 
 
 class MediaStream:

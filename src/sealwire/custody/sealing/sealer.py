@@ -11,23 +11,21 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import hmac
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from weakref import WeakSet, WeakValueDictionary
 
 from sealwire.custody.keys.client import DayPath, KeeperClient, Lease
-from sealwire.custody.keys.tree import LeafKeys, block_leaf, leaf_keys
+from sealwire.custody.keys.paths import BLOCK_SLOTS
+from sealwire.custody.keys.tree import LeafKeys, block_leaf, index_token, leaf_keys
 from sealwire.custody.sealing.envelope import Context, MediaSealer, seal_record
 from sealwire.errors import Unavailable
 from sealwire.ground.clock import Clock
 from sealwire.ground.wire import PeerLost
 from sealwire.vocabulary import AccountId, Day
 
-BLOCK_SLOTS = 256
 IDLE_S_MAX = 60.0
-_VERSION = 1
 
 DayKey = tuple[AccountId, int, int, int]
 
@@ -137,18 +135,13 @@ class Slot:
     def _tokens(self, numbers: list[str]) -> list[bytes]:
         if self._index_key is None:
             return []
-        return [token_of(self._index_key, number) for number in numbers]
+        return [index_token(self._index_key, number) for number in numbers]
 
 
 def commitment_of(commit_key: bytes, context: Context, plaintext: bytes) -> bytes:
     """What the log and the certificate know of a record: noise once its own key is gone."""
     digest = hashlib.sha256(context.text.encode() + b"\n" + plaintext).digest()
     return hashlib.sha256(b"sealwire/record/c1" + commit_key + digest).digest()
-
-
-def token_of(index_key: bytes, number: str) -> bytes:
-    """The blind-index token of a number on one day: 8 bytes, so false matches are filtered after opening."""
-    return hmac.digest(index_key, number.encode(), "sha256")[:8]
 
 
 class Sealer:
@@ -180,7 +173,7 @@ class Sealer:
         offset, block.spent, block.used_at_s = block.spent, block.spent + 1, self._clock.monotonic_s()
         lease = block.lease
         slot = lease.block * BLOCK_SLOTS + offset
-        context = Context(account, category, retention_class, int(day), slot, _VERSION)
+        context = Context(account, category, retention_class, int(day), slot)
         given = Slot(context, leaf_keys(block_leaf(lease.block_key, offset)), lease.index_key)
         block.slots.add(given)
         if block.spent == BLOCK_SLOTS:

@@ -11,11 +11,10 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from sealwire.config import Settings
-from sealwire.custody.lifecycle import Custody, keeper_client
+from sealwire.custody.lifecycle import Custody, connect_custody
 from sealwire.evidence.client import SequencerClient
 from sealwire.governance.principals import Principal
 from sealwire.ground.clock import Clock, SystemClock
-from sealwire.ground.objects.store import Objects
 from sealwire.ground.postgres.cluster import dsn
 from sealwire.ground.postgres.database import Database
 from sealwire.vocabulary import AccountId
@@ -58,16 +57,8 @@ PartsHere: TypeAlias = NamedDependency[SkipValidation[Parts]]
 async def connected_parts(settings: Settings, *, database_dsn: str | None = None) -> AsyncIterator[Parts]:
     """Connect to the database; keeper and sequencer are found when they are first needed."""
     clock = SystemClock()
-    database = await Database.connect(database_dsn or dsn(settings, DATABASE_ROLE), size_max=12)
+    custody = await connect_custody(settings, database_dsn or dsn(settings, DATABASE_ROLE), clock, connections_max=12)
     try:
-        sequencer = SequencerClient(settings.sequencer_socket)
-        custody = Custody(
-            database=database,
-            keeper=keeper_client(settings),
-            sequencer=sequencer,
-            objects=Objects.open(settings.objects_dir),
-            clock=clock,
-        )
-        yield Parts(settings, database, custody, sequencer, clock)
+        yield Parts(settings, custody.database, custody, custody.sequencer, clock)
     finally:
-        await database.close()
+        await custody.close()
