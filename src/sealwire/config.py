@@ -28,12 +28,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     engine_workers: int = 1
     call_seconds_max: int = 4 * 3600
     backup_cycle_days: int = 28
+    uas_listen: str = "127.0.0.1:8444"
+    sip_tls: bool = False
+    """Also take calls over TLS with SRTP, at the SIP port + 1."""
+    egress_allow: str = ""
+    """Networks (CIDR, separated by commas) that pages and webhooks may reach although they are special."""
+    egress_ca: str = ""
+    """A file (PEM) of authorities that pages and webhooks may be certified by, beside those of the system."""
+    smsc: str = ""
+    """smpp://SYSTEM_ID@HOST:PORT of the message centre, or empty; its password is in secrets/smsc.password."""
+    tariff: str = ""
+    """A tariff file (TOML) in place of the one that comes with Sealwire."""
+    speech_engine: str = "espeak-ng"
     operator_name: str = "unnamed operator"
     privacy_contact: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be listened on, before anything is started."""
-        for name in ("api_listen", "sip_listen"):
+        for name in ("api_listen", "sip_listen", "uas_listen"):
             host, _, port = getattr(self, name).rpartition(":")
             if not host or not port.isdecimal() or int(port) >= 1 << 16:
                 raise SettingsRefused(f"{name}: write host:port, with a port up to 65535")
@@ -90,6 +102,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def sequencer_socket(self) -> Path:
         return self.run_dir / "sequencer.sock"
+
+    @property
+    def switchboard_socket(self) -> Path:
+        return self.run_dir / "switchboard.sock"
+
+    @property
+    def messenger_socket(self) -> Path:
+        return self.run_dir / "messenger.sock"
 
     @property
     def settings_file(self) -> Path:

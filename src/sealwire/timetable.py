@@ -23,6 +23,10 @@ EXPIRE = Duty("expire", 600.0, "days past their retention period; the keeper ref
 REINDEX = Duty("reindex", 60.0, "the blind index, which PostgreSQL empties after a crash")
 FORGET_REQUESTS = Duty("forget-requests", 3600.0, "idempotency rows older than a day")
 
+DELIVER = Duty("deliver", 5.0, "webhooks that are due; normally woken at once, retries are found by looking")
 END_BACKUPS = Duty("end-backups", 3600.0, "backups whose cycle has ended; certificates say by when they are gone")
 
-DUTIES = (ERASE, REMOVE, EXPIRE, REINDEX, FORGET_REQUESTS, END_BACKUPS)
+MAKE_REPORTS = Duty("make-reports", 5.0, "reports that were asked for; normally woken at once")
+LET_LAPSE = Duty("let-lapse", 30.0, "money held for calls whose process died, and the entries of old reports")
+
+DUTIES = (ERASE, REMOVE, EXPIRE, REINDEX, FORGET_REQUESTS, END_BACKUPS, DELIVER, MAKE_REPORTS, LET_LAPSE)

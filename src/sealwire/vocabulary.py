@@ -13,7 +13,8 @@ import phonenumbers
 
 from sealwire.errors import Malformed
 
-_E164 = re.compile(r"\+[1-9]\d{6,14}")
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_WRITTEN = re.compile(r"[ \u00a0]*\+[0-9 \u00a0()./-]+")
 _SIP_USER = re.compile(r"[A-Za-z0-9._~+*#-]{1,64}")
 _EPOCH = dt.date(1970, 1, 1)
 
@@ -64,6 +65,72 @@ class CredentialId(OpaqueId):
     prefix = "cred"
 
 
+class ApplicationId(OpaqueId):
+    """One run of an application (pages, a UAS program or a built-in) over one call; its record is the ADR."""
+
+    prefix = "app"
+
+
+class ServiceId(OpaqueId):
+    """One service of an account: what answers its numbers or drives its outbound calls."""
+
+    prefix = "svc"
+
+
+class NumberId(OpaqueId):
+    """One number of an account, so that the number itself stands in no address."""
+
+    prefix = "num"
+
+
+class TrunkId(OpaqueId):
+    """One SIP trunk: where calls go out to and come in from."""
+
+    prefix = "trk"
+
+
+class MessageId(OpaqueId):
+    """One message, in or out; joins its message record and its content."""
+
+    prefix = "msg"
+
+
+class MediaId(OpaqueId):
+    """One media file of an account."""
+
+    prefix = "med"
+
+
+class RecipientId(OpaqueId):
+    """One public key of a customer to which recordings are sealed."""
+
+    prefix = "rcp"
+
+
+class ReportId(OpaqueId):
+    """One report that was asked for."""
+
+    prefix = "rep"
+
+
+class EndpointId(OpaqueId):
+    """One webhook endpoint."""
+
+    prefix = "whk"
+
+
+class DeliveryId(OpaqueId):
+    """One webhook event on its way to one endpoint."""
+
+    prefix = "dlv"
+
+
+class ProgramId(OpaqueId):
+    """One client certificate under which a customer's UAS programs connect."""
+
+    prefix = "uas"
+
+
 class AgreementId(OpaqueId):
     """One accepted data processing agreement."""
 
@@ -87,8 +154,8 @@ class E164:
         """Read a number, allowing the spaces and brackets people write; Malformed when it is not one."""
         if _E164.fullmatch(text):
             return cls(text)
-        try:
-            number = phonenumbers.parse(text, None)
+        try:  # what is no number as people write them must not become one: phonenumbers finds one in any text
+            number = phonenumbers.parse(text, None) if _WRITTEN.fullmatch(text) else None
         except phonenumbers.NumberParseException:
             number = None
         if number is None or not phonenumbers.is_possible_number(number):
@@ -148,6 +215,50 @@ class HangupCause(IntEnum):
     TOO_LONG = 201
     MEDIA_TIMEOUT = 202
     SERVICE_RESTARTED = 203
+    CANCELLED = 204
+    CODEC_MISMATCH = 88
+    NOT_ALLOWED = 205
+    SPEND_CAP = 206
+    PROGRAM_LOST = 207
+
+
+class ReturnCode(IntEnum):
+    """What an application record says of how its application ended. 0 and above: the application's own success.
+
+    -100 and below: the application's own failures. From -99 to -1 the service speaks; these are never reused.
+    """
+
+    DONE = 0
+    NOT_AN_INTEGER = -1
+    ENDED_BEFORE_START = -2
+    APPLICATION_MISSING = -3
+    APPLICATION_INVALID = -4
+    RESERVED_CODE_RETURNED = -5
+    WRONG_DIRECTION = -6
+    APPLICATION_FAILED = -9
+    PROGRAM_LOST = -10
+    PROGRAM_SILENT = -11
+    PAGE_UNREACHABLE = -20
+    PAGE_TOO_SLOW = -21
+    PAGE_TOO_LARGE = -22
+    PAGE_MALFORMED = -23
+    PAGE_ADDRESS_REFUSED = -24
+    PAGE_STATUS = -25
+    TOO_MANY_ACTIONS = -26
+    CALL_TOO_LONG = -30
+    SPEND_CAP_REACHED = -31
+    DESTINATION_NOT_ALLOWED = -32
+    TOO_MANY_CALLS = -33
+    CANCELLED = -34
+    BUSY = -35
+    NO_ANSWER = -36
+    REJECTED = -37
+    NUMBER_UNKNOWN = -38
+    NO_ROUTE = -39
+    RECORDING_REFUSED = -40
+    CONSENT_REFUSED = -41
+    SERVICE_RESTARTED = -50
+    ENGINE_FAILED = -51
 
 
 class Purpose(StrEnum):
