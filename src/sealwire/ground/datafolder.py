@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -24,6 +25,10 @@ class DataFolderForeign(Refused):
 
 class DataFolderInUse(Refused):
     """Another Sealwire is running on this data folder; stop it, or choose another folder with --data."""
+
+
+class DataFolderMissing(Refused):
+    """There is no data folder of Sealwire here; name the one that `sealwire up` was started with by --data."""
 
 
 class DataFolderUnwritable(Refused):
@@ -55,11 +60,9 @@ class DataFolder:
                 folder.mkdir(mode=0o700, exist_ok=True)
             if not (top / "FORMAT").exists():
                 _write_format(top / "FORMAT")
-        except PermissionError as error:
+        except OSError as error:
             self.give_back()
-            raise DataFolderUnwritable(
-                f"{error.filename} cannot be written; choose another folder with --data"
-            ) from None
+            raise _unwritable(top, error) from None
 
     def give_back(self) -> None:
         """Unlock; the folder stays."""
@@ -81,6 +84,38 @@ class DataFolder:
                 f"another Sealwire is running on {file.parent}; stop it, or choose another folder with --data"
             ) from None
         self._lock = descriptor
+
+
+def require_made(top: Path) -> None:
+    """DataFolderMissing, DataFolderForeign or DataFolderNewer when no cloud of ours was ever started here."""
+    _require_ours(top)
+    if not (top / "FORMAT").exists():
+        raise DataFolderMissing(
+            f"{top} is no data folder of Sealwire; name the one that `sealwire up` was started with by --data"
+        )
+
+
+def require_possible(top: Path) -> None:
+    """Refuse what `DataFolder.take` would refuse of this path, and leave everything as it is."""
+    try:
+        _require_ours(top)
+        missing = [folder for folder in (top, *top.parents) if not folder.exists()]
+        top.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in missing:
+            folder.rmdir()
+        existing = missing[-1].parent if missing else top
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(existing))
+    except OSError as error:
+        raise _unwritable(top, error) from None
+
+
+def _unwritable(top: Path, error: OSError) -> DataFolderUnwritable:
+    reason = (error.strerror or str(error)).lower()
+    return DataFolderUnwritable(
+        f"{top} cannot be made or written ({reason}); make it and give it to this user, or choose another folder with"
+        " --data"
+    )
 
 
 def _require_ours(top: Path) -> None:

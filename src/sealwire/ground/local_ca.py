@@ -37,27 +37,34 @@ class LocalCertificates:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
+class Pair:
+    """A certificate and its private key."""
+
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
 
 
 def local_certificates(settings: Settings, *, clock: Clock) -> LocalCertificates:
-    """The local authority and server certificate, made or renewed when needed, for loopback and the listen address."""
-    folder = settings.secrets_dir / "tls"
+    """The local authority and server certificate, made or renewed when needed, for loopback and what is listened on."""
+    folder = authority_file(settings).parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    files = LocalCertificates(folder / "ca.pem", folder / "server.pem", folder / "server.key")
-    names = _names(settings.api_listen)
-    authority = _read_pair(files.ca, folder / "ca.key")
+    files = LocalCertificates(authority_file(settings), folder / "server.pem", folder / "server.key")
+    names = list(dict.fromkeys(_names(settings.api_listen) + _names(settings.uas_listen)))
+    authority = read_pair(files.ca, folder / "ca.key")
     if authority is None or not _serves(authority, names, clock):
         authority = _new_authority(names, clock)
-        _write_pair(authority, files.ca, folder / "ca.key")
+        write_pair(authority, files.ca, folder / "ca.key")
         server = None
     else:
-        server = _read_pair(files.certificate, files.key)
+        server = read_pair(files.certificate, files.key)
     if server is None or not _is_of(server, authority) or not _serves(server, names, clock):
-        _write_pair(_new_server(authority, names, clock), files.certificate, files.key)
+        write_pair(_new_server(authority, names, clock), files.certificate, files.key)
     return files
+
+
+def authority_file(settings: Settings) -> Path:
+    """What those who connect to this installation have to trust."""
+    return settings.secrets_dir / "tls" / "ca.pem"
 
 
 def _names(listen: str) -> list[str]:
@@ -106,7 +113,8 @@ def _builder(subject: str, key: ec.EllipticCurvePrivateKey, clock: Clock, days: 
     )
 
 
-def _key_usage(*, is_authority: bool) -> x509.KeyUsage:
+def key_usage(*, is_authority: bool) -> x509.KeyUsage:
+    """What the key of an authority, or of one end of a connection, may do."""
     return x509.KeyUsage(
         digital_signature=not is_authority, key_cert_sign=is_authority, crl_sign=is_authority,
         content_commitment=False, key_encipherment=False, data_encipherment=False, key_agreement=False,
@@ -114,7 +122,7 @@ def _key_usage(*, is_authority: bool) -> x509.KeyUsage:
     )  # fmt: skip
 
 
-def _new_authority(names: list[str], clock: Clock) -> _Pair:
+def _new_authority(names: list[str], clock: Clock) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = f"Sealwire local authority {os.urandom(4).hex()}"
     general = _general_names(names)
@@ -122,23 +130,23 @@ def _new_authority(names: list[str], clock: Clock) -> _Pair:
         _builder(subject, key, clock, CA_DAYS)
         .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(is_authority=True), critical=True)
+        .add_extension(key_usage(is_authority=True), critical=True)
         .add_extension(x509.NameConstraints(_permitted(general), None), critical=True)
         # Repeated here only so that "which names does it serve" is asked of both certificates alike.
         .add_extension(x509.SubjectAlternativeName(general), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return _Pair(certificate, key)
+    return Pair(certificate, key)
 
 
-def _new_server(authority: _Pair, names: list[str], clock: Clock) -> _Pair:
+def _new_server(authority: Pair, names: list[str], clock: Clock) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
     issuer_identifier = authority.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     certificate = (
         _builder("Sealwire API", key, clock, CERTIFICATE_DAYS)
         .issuer_name(authority.certificate.subject)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(is_authority=False), critical=True)
+        .add_extension(key_usage(is_authority=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName(_general_names(names)), critical=False)
         .add_extension(
@@ -146,10 +154,10 @@ def _new_server(authority: _Pair, names: list[str], clock: Clock) -> _Pair:
         )
         .sign(authority.key, hashes.SHA256())
     )
-    return _Pair(certificate, key)
+    return Pair(certificate, key)
 
 
-def _serves(pair: _Pair, names: list[str], clock: Clock) -> bool:
+def _serves(pair: Pair, names: list[str], clock: Clock) -> bool:
     """Whether it is good for these names for some time yet."""
     if pair.certificate.not_valid_after_utc - clock.now() < dt.timedelta(days=RENEWED_BEFORE_DAYS):
         return False
@@ -159,7 +167,7 @@ def _serves(pair: _Pair, names: list[str], clock: Clock) -> bool:
     return all(name in held for name in _general_names(names))
 
 
-def _is_of(server: _Pair, authority: _Pair) -> bool:
+def _is_of(server: Pair, authority: Pair) -> bool:
     try:
         server.certificate.verify_directly_issued_by(authority.certificate)
     except Exception:
@@ -167,17 +175,18 @@ def _is_of(server: _Pair, authority: _Pair) -> bool:
     return server.certificate.public_key() == server.key.public_key()
 
 
-def _read_pair(certificate: Path, key: Path) -> _Pair | None:
+def read_pair(certificate: Path, key: Path) -> Pair | None:
     """What lies there, or nothing when it is missing or cut short: it can always be made anew."""
     try:
         loaded = serialization.load_pem_private_key(key.read_bytes(), password=None)
         found = x509.load_pem_x509_certificate(certificate.read_bytes())
     except (FileNotFoundError, ValueError):
         return None
-    return _Pair(found, loaded) if isinstance(loaded, ec.EllipticCurvePrivateKey) else None
+    return Pair(found, loaded) if isinstance(loaded, ec.EllipticCurvePrivateKey) else None
 
 
-def _write_pair(pair: _Pair, certificate: Path, key: Path) -> None:
+def write_pair(pair: Pair, certificate: Path, key: Path) -> None:
+    """Write both, the key first and 0600, each whole or not at all."""
     encoded = pair.key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -134,7 +134,9 @@ class Objects:
             return StoredObject(name, (await obstore.head_async(self.store, _checked(name)))["size"])
 
     async def delete(self, name: str) -> bool:
-        """Remove an object for good; whether it was there."""
+        """Remove an object for good, and what a killed process left half written of it; whether it was there."""
+        if self._folder is not None:
+            await asyncio.to_thread(_remove_unfinished, self._folder / _checked(name))
         try:
             with _plainly_told():
                 await obstore.delete_async(self.store, _checked(name))
@@ -191,6 +193,14 @@ def _flush(top: Path, file: Path) -> None:
                 break
     except OSError as error:
         raise ObjectsUnavailable from error
+
+
+def _remove_unfinished(file: Path) -> None:
+    """The store writes `<name>#1`, or the next number that is free, and renames it in the end."""
+    number = 1
+    while (unfinished := file.with_name(f"{file.name}#{number}")).exists():
+        unfinished.unlink(missing_ok=True)
+        number += 1
 
 
 def _sweep(top: Path) -> int:
