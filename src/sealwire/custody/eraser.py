@@ -83,12 +83,6 @@ class Eraser:
         pending = await self._in_state("hidden")
         return sum(await asyncio.gather(*(self._guarded(self.make_unreadable, row) for row in pending)))
 
-    def retry_in_s(self) -> float | None:
-        """How long until the first step that failed may be tried again; None when none has failed."""
-        if not self._failures:
-            return None
-        return max(0.0, min(failure.again_at_s for failure in self._failures.values()) - self._clock.monotonic_s())
-
     async def _in_state(self, state: str) -> list[Any]:
         """The oldest ones; what failed is passed over for a while, so that it holds up nobody else's."""
         now_s = self._clock.monotonic_s()
@@ -165,6 +159,7 @@ class Eraser:
 
     async def _target(self, connection: Connection, account: AccountId, erasure_id: ErasureId) -> _Target:
         rows = await connection.fetch(queries.gone_by_erasure, account.value, erasure_id.value)
+        rows += await connection.fetch(queries.detached_by_erasure, account.value, erasure_id.value)
         days = await connection.fetch(queries.gone_days_by_erasure, account.value, erasure_id.value)
         return _Target(
             leaves=[LeafPath(row["category"], row["retention_class"], row["day"], row["slot"]) for row in rows],

@@ -92,6 +92,8 @@ async def request_records(
     erasure = request.erasure
     await connection.execute(queries.wait_for_keeps, account.value)
     await _open_erasure(connection, account, request)
+    detached = await _detach(connection, account, erasure, records)
+    records = [row for row in records if not row.category.is_detachable]
     hidden = await connection.fetch(
         queries.insert_gone, account.value, erasure.value,
         [row.record.value for row in records], [row.category.code for row in records],
@@ -101,6 +103,9 @@ async def request_records(
     if len(hidden) < len(records):
         raise ErasedMeanwhile
     mentions = [row.record for row in records] + await _hide_rest_of_calls(connection, account, erasure, records)
+    mentions += await _hide_runs(connection, account, erasure, records)
+    mentions += await _hide_contents(connection, account, erasure, records)
+    mentions += detached + await _hide_extracts(connection, account, erasure)
     await _announce(connection, account, request, mentions=mentions)
     return erasure
 
@@ -117,7 +122,11 @@ async def request_day(
     backup_cycle_days: int,
     clock: Clock,
 ) -> ErasureId | None:
-    """Hide a whole day of a category with one row; None when that day was hidden before."""
+    """Hide a whole day of a category with one row; None when that day was hidden before.
+
+    Reports made with content go too, as each may hold that day; what expires leaves them: they
+    are due themselves when the first of their records is.
+    """
     request = _Request(ErasureId.new(), ground, requested_by, backup_cycle_days, clock)
     erasure = request.erasure
     await connection.execute(queries.wait_for_keeps, account.value)
@@ -132,27 +141,103 @@ async def request_day(
                 queries.insert_gone_day, account.value, passing.code, retention_class, int(day), erasure.value
             )
     await _open_erasure(connection, account, request)
-    await _announce(connection, account, request, mentions=[])
+    takes_reports = ground is not Ground.RETENTION and not category.is_extract
+    mentions = await _hide_extracts(connection, account, erasure) if takes_reports else []
+    await _announce(connection, account, request, mentions=mentions)
     return erasure
+
+
+async def _detach(
+    connection: Connection, account: AccountId, erasure: ErasureId, records: list[StoredRecord]
+) -> list[RecordId]:
+    """What stays without its person: the bills of calls and messages that go whole, and of a number by themselves."""
+    calls = [call for row in records if _is_whole_call(row) and (call := _call_of(row))]
+    messages = [row.record.value for row in records if row.category.identified_by == "message_id"]
+    named = [row.record.value for row in records if row.category.is_detachable]
+    detached: list[RecordId] = []
+    for category in CATALOGUE:
+        if not category.is_detachable:
+            continue
+        rows = await connection.fetch(statements(category).linked, account.value, calls, messages, named)
+        await connection.execute(
+            queries.insert_detached, account.value, erasure.value, category.code, [row["record_id"] for row in rows],
+            [row["retention_class"] for row in rows], [row["day"] for row in rows], [row["slot"] for row in rows],
+            [row["commitment"] for row in rows],
+        )  # fmt: skip
+        detached += [RecordId(row["record_id"]) for row in rows]
+    if len(detached) < len(named):
+        raise ErasedMeanwhile
+    return detached
+
+
+async def _hide_extracts(connection: Connection, account: AccountId, erasure: ErasureId) -> list[RecordId]:
+    """Reports that were made with content: each may hold what is erased now, and none can be searched."""
+    hidden: list[RecordId] = []
+    for category in CATALOGUE:
+        rows = await connection.fetch(statements(category).extracts, account.value) if category.is_extract else []
+        hidden += await _insert_gone(connection, account, erasure, category, rows)
+    return hidden
+
+
+async def _insert_gone(
+    connection: Connection, account: AccountId, erasure: ErasureId, category: Category, rows: list[Any]
+) -> list[RecordId]:
+    hidden = await connection.fetch(
+        queries.insert_gone, account.value, erasure.value, [row["record_id"] for row in rows],
+        [category.code] * len(rows), [row["retention_class"] for row in rows], [row["day"] for row in rows],
+        [row["slot"] for row in rows], [row["commitment"] for row in rows], [row.get("call_id") for row in rows],
+    )  # fmt: skip
+    return [RecordId(row["record_id"]) for row in hidden]
 
 
 async def _hide_rest_of_calls(
     connection: Connection, account: AccountId, erasure: ErasureId, records: list[StoredRecord]
 ) -> list[RecordId]:
     """Where a whole call goes: its live record (still there, or let go), and audio of it that is being spoken."""
-    whole = [row for row in records if row.category.identified_by == "call_id" or row.category.passing]
-    calls = list({call for row in whole if (call := _call_of(row)) is not None})
-    hidden = await connection.fetch(queries.insert_gone_of_calls, account.value, erasure.value, calls)
+    calls = list({call for row in records if _is_whole_call(row) and (call := _call_of(row)) is not None})
+    rows = await connection.fetch(queries.insert_gone_of_calls, account.value, erasure.value, calls)
+    hidden = [RecordId(row["record_id"]) for row in rows]
     for category in CATALOGUE:
         if not category.passing:
             continue
         rows = await connection.fetch(statements(category).by_calls, account.value, calls)
-        hidden += await connection.fetch(
-            queries.insert_gone, account.value, erasure.value, [row["record_id"] for row in rows],
-            [category.code] * len(rows), [row["retention_class"] for row in rows], [row["day"] for row in rows],
-            [row["slot"] for row in rows], [row["commitment"] for row in rows], [row["call_id"] for row in rows],
-        )  # fmt: skip
-    return [RecordId(row["record_id"]) for row in hidden]
+        hidden += await _insert_gone(connection, account, erasure, category, rows)
+    return hidden
+
+
+async def _hide_runs(
+    connection: Connection, account: AccountId, erasure: ErasureId, records: list[StoredRecord]
+) -> list[RecordId]:
+    """Where a leg goes whole: what the application that drove it was told and noted, which may name its party."""
+    wanted = (row.plain.get("application_id") for row in records if _is_whole_call(row))
+    runs = list({run.value for run in wanted if run is not None})
+    hidden: list[RecordId] = []
+    for category in CATALOGUE:
+        if category.identified_by == "application_id" and runs:
+            rows = await connection.fetch(statements(category).by_ids, account.value, runs)
+            # without its call: that may have other legs, which stay
+            hidden += await _insert_gone(
+                connection, account, erasure, category, [{**row, "call_id": None} for row in rows]
+            )
+    return hidden
+
+
+async def _hide_contents(
+    connection: Connection, account: AccountId, erasure: ErasureId, records: list[StoredRecord]
+) -> list[RecordId]:
+    """Where a message goes by its record: what was written in it, which is a record of its own."""
+    messages = [row.record.value for row in records if row.category.identified_by == "message_id"]
+    hidden: list[RecordId] = []
+    for category in CATALOGUE:
+        if category.is_of_messages and not category.is_detachable and messages:
+            rows = await connection.fetch(statements(category).linked, account.value, [], messages, [])
+            hidden += await _insert_gone(connection, account, erasure, category, rows)
+    return hidden
+
+
+def _is_whole_call(row: StoredRecord) -> bool:
+    """Whether the whole call goes with this record."""
+    return row.category.is_whole_call
 
 
 def _call_of(row: StoredRecord) -> UUID | None:

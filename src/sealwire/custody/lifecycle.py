@@ -15,18 +15,19 @@ To open records:
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, TypeVar
 from uuid import UUID
 
 from sealwire.config import Settings
-from sealwire.custody.categories import BY_CODE, CATALOGUE, Category, category_of
+from sealwire.custody.categories import BY_CODE, CATALOGUE, Category, Recording, category_of
 from sealwire.custody.categories.codec import findable_values, pack_sealed, to_column
 from sealwire.custody.keys.client import KeeperClient, Lease, OpenProof, SealedItem
 from sealwire.custody.media import MediaKeeping, remove_abandoned
 from sealwire.custody.sealing.envelope import items_root
 from sealwire.custody.sealing.sealer import Sealed, Sealer
-from sealwire.custody.storage import statements
+from sealwire.custody.storage import WHOLE_CALLS, statements
 from sealwire.custody.store import OpenedRecord, StoredRecord, queries, uuids
 from sealwire.errors import Gone, Missing, Unavailable
 from sealwire.evidence.client import Inclusion, SequencerClient
@@ -92,9 +93,16 @@ class Custody:
         self.sealer = Sealer(keeper, clock, on_new_block=self._note_day)
 
     async def keep(
-        self, account: AccountId, record: object, *, media: MediaKeeping | None = None, retention_class: int = 0
+        self,
+        account: AccountId,
+        record: object,
+        *,
+        media: MediaKeeping | None = None,
+        retention_class: int = 0,
+        record_id: RecordId | None = None,
     ) -> Kept:
         """Take one record into custody. Asked again for the same record (same call, same stream) it is kept once.
+        `record_id` says what is the same where no field of the record does.
 
         NoAgreement when the account has none, RecordErased when its call or day was erased meanwhile, Unavailable
         without the keeper.
@@ -107,7 +115,7 @@ class Custody:
             slot = media.slot
         due_day = Day(int(media.day if media else day) + category.retention.days_default)
         sealed = slot.seal(pack_sealed(category, record), findable_values(category, record))  # (2)
-        record_id = media.record if media is not None else category.id_of(record)
+        record_id = media.record if media is not None else record_id or category.id_of(record)
         arguments = self._row(category, record, record_id, sealed, due_day)
         if media is not None:
             arguments[9:9] = [media.object_name, media.media_bytes]
@@ -166,6 +174,8 @@ class Custody:
             opened = [await self.open_stored(principal, page, purpose=purpose) for page in pages]
             return [record for page_of in opened for record in page_of]
         account = principal.in_account()
+        if not (stored := [row for row in stored if not row.is_detached]):
+            return []
         contexts = [row.context.text for row in stored]
         proof = await self.prove(
             principal, LeafClass.RECORD_OPENED, purpose=purpose,
@@ -261,21 +271,28 @@ class Custody:
         self, connection: Connection, account: AccountId, records: list[RecordId], category: Category | None
     ) -> ErasureId | None:
         """By which erasure the first of these records went: by itself, or with its whole day."""
-        gone = await connection.fetchrow(queries.gone, account.value, uuids(records))
+        gone = await connection.fetchrow(queries.gone, account.value, uuids(records), WHOLE_CALLS)
         for kind in (category,) if category else CATALOGUE:
             if gone is None:
                 gone = await connection.fetchrow(statements(kind).hidden_by_day, account.value, uuids(records))
         return ErasureId(gone["erasure_id"]) if gone is not None else None
 
+    async def erasure_of_person(self, account: AccountId, record: RecordId) -> RecordErased:
+        """The error that names the erasure by which a detached record lost its person."""
+        async with self.database.account(account) as connection:
+            erasure = await connection.fetchval(queries.detached_with, account.value, record.value)
+        return RecordErased(certificate=str(ErasureId(erasure)))
+
     async def of_call(self, account: AccountId, call: CallId) -> list[StoredRecord]:
         """Every living record of one call; RecordErased when it had some and none is left."""
         found: list[StoredRecord] = []
+        of_calls = [category for category in CATALOGUE if category.is_of_calls]
         async with self.database.account(account) as connection:
-            for kind in CATALOGUE:
+            for kind in of_calls:
                 rows = await connection.fetch(statements(kind).by_call, account.value, call.value)
-                found += [StoredRecord.from_row(account, kind, row) for row in rows]
+                found += [row for row in (StoredRecord.from_row(account, kind, row) for row in rows) if row.sealed]
             erasure = None if found else await connection.fetchval(queries.gone_of_call, account.value, call.value)
-            for kind in CATALOGUE:
+            for kind in of_calls:
                 if not found and erasure is None:
                     hidden = statements(kind).call_hidden_by_day
                     erasure = await connection.fetchval(hidden, account.value, call.value)
@@ -292,9 +309,22 @@ class Custody:
             rows = await connection.fetch(statements(category).page, account.value, moment, record, limit)
         return [StoredRecord.from_row(account, category, row) for row in rows]
 
-    async def remove_abandoned_media(self, account: AccountId) -> int:
-        """Remove what streams of an earlier life of this process left; how many."""
-        return await remove_abandoned(self.database, self.objects, account)
+    async def count(self, account: AccountId, category: Category, begins: dt.datetime, ends: dt.datetime) -> int:
+        """How many living records of a category started their retention clock in this period."""
+        async with self.database.account(account) as connection:
+            return int(await connection.fetchval(statements(category).count, account.value, begins, ends))
+
+    async def first_due(
+        self, account: AccountId, category: Category, begins: dt.datetime, ends: dt.datetime
+    ) -> Day | None:
+        """When the first of the living records of this period is due; None when there are none."""
+        async with self.database.account(account) as connection:
+            due = await connection.fetchval(statements(category).first_due, account.value, begins, ends)
+        return Day(due) if due is not None else None
+
+    async def remove_abandoned_media(self, account: AccountId, record: type = Recording) -> int:
+        """Remove what streams of an earlier life of this process left, of the class of record it makes; how many."""
+        return await remove_abandoned(self.database, self.objects, account, category_of(record).code)
 
     async def close(self) -> None:
         """Drop leases and connections."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
+from typing import Any
 
+from sealwire.custody.categories import MediaFile, category_of
 from sealwire.custody.sealing.sealer import Slot
 from sealwire.custody.store import queries
+from sealwire.ground.clock import Clock, today
 from sealwire.ground.objects.store import Objects, ObjectWriter
 from sealwire.ground.postgres.database import Database
 from sealwire.vocabulary import AccountId, Day, RecordId
+
+UPLOAD_LASTS_MAX = dt.timedelta(hours=1)
+"""An upload is sealed when it is in memory whole, which takes seconds."""
 
 
 class MediaKeeping:
@@ -60,10 +67,31 @@ class MediaKeeping:
             await self._writer.write(ciphertext)
 
 
-async def remove_abandoned(database: Database, objects: Objects, account: AccountId) -> int:
-    """Remove what streams left that a crash cut off; run by the process that makes them, before it makes any."""
+async def remove_abandoned(database: Database, objects: Objects, account: AccountId, category: int) -> int:
+    """Remove what streams of a category left that a crash cut off; run by the process that makes them, before any."""
     async with database.account(account) as connection:
-        rows = await connection.fetch(queries.begun_media, account.value)
+        rows = await connection.fetch(queries.begun_media, account.value, category)
+    return await _remove(database, objects, account, rows)
+
+
+async def remove_left_over(database: Database, objects: Objects, clock: Clock) -> int:
+    """Remove uploads that ended hours ago with their process, and any stream whose key is dead; how many.
+
+    For the worker: who made them may never make another, and so never look.
+    """
+    removed, before = 0, clock.now() - UPLOAD_LASTS_MAX
+    async with database.system() as connection:
+        accounts = [AccountId(row["account_id"]) for row in await connection.fetch(queries.accounts)]
+    for account in accounts:
+        async with database.account(account) as connection:
+            rows = await connection.fetch(
+                queries.left_over_media, account.value, int(today(clock)), category_of(MediaFile).code, before
+            )
+        removed += await _remove(database, objects, account, rows) if rows else 0
+    return removed
+
+
+async def _remove(database: Database, objects: Objects, account: AccountId, rows: list[Any]) -> int:
     for row in rows:
         await objects.delete(row["object_name"])
     async with database.account(account) as connection:

@@ -44,7 +44,7 @@ SELECT account_id FROM governance.account WHERE closed_at IS NULL ORDER BY accou
 
 -- name: gone
 SELECT erasure_id FROM custody.gone WHERE account_id = $1 AND record_id = ANY($2)
-UNION ALL SELECT erasure_id FROM custody.gone WHERE account_id = $1 AND call_id = ANY($2) -- a call never kept
+UNION ALL SELECT erasure_id FROM custody.gone WHERE account_id = $1 AND call_id = ANY($2) AND category = ANY($3) -- a call never kept
 LIMIT 1
 
 -- name: insert_erasure
@@ -60,6 +60,13 @@ SELECT $1, g.record_id, $2, g.category, g.retention_class, g.day, g.slot, g.comm
 FROM unnest($3::uuid[], $4::smallint[], $5::smallint[], $6::integer[], $7::integer[], $8::bytea[], $9::uuid[])
      AS g (record_id, category, retention_class, day, slot, commitment, call_id)
 ON CONFLICT DO NOTHING RETURNING record_id
+
+-- name: insert_detached
+INSERT INTO custody.detached (account_id, record_id, erasure_id, category, retention_class, day, slot, commitment)
+SELECT $1, d.record_id, $2, $3, d.retention_class, d.day, d.slot, d.commitment
+FROM unnest($4::uuid[], $5::smallint[], $6::integer[], $7::integer[], $8::bytea[])
+     AS d (record_id, retention_class, day, slot, commitment)
+ON CONFLICT DO NOTHING
 
 -- name: insert_gone_of_calls
 WITH passed AS (
@@ -80,7 +87,11 @@ INSERT INTO custody.media_begun
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: begun_media
-SELECT record_id, object_name FROM custody.media_begun WHERE account_id = $1
+SELECT record_id, object_name FROM custody.media_begun WHERE account_id = $1 AND category = $2
+
+-- name: left_over_media
+SELECT record_id, object_name FROM custody.media_begun
+WHERE account_id = $1 AND (due_day < $2 OR (category = $3 AND begun_at < $4))
 
 -- name: pass_begun_media
 WITH begun AS (
@@ -117,6 +128,13 @@ WHERE state <> 'removed' AND state = $1 AND erasure_id <> ALL($2) ORDER BY reque
 -- name: gone_by_erasure
 SELECT record_id, category, retention_class, day, slot, commitment, object_name FROM custody.gone
 WHERE account_id = $1 AND erasure_id = $2 ORDER BY record_id
+
+-- name: detached_by_erasure
+SELECT record_id, category, retention_class, day, slot, commitment, NULL AS object_name FROM custody.detached
+WHERE account_id = $1 AND erasure_id = $2 ORDER BY record_id
+
+-- name: detached_with
+SELECT erasure_id FROM custody.detached WHERE account_id = $1 AND record_id = $2
 
 -- name: gone_days_by_erasure
 SELECT category, retention_class, day FROM custody.gone_day WHERE account_id = $1 AND erasure_id = $2

@@ -61,7 +61,8 @@ class IndexRebuilder:
                 return tokens
             stored = [StoredRecord.from_row(account, category, row) for row in rows]
             after = stored[-1].record.value
-            tokens += await self._insert_sound(account, category, stored)
+            whole = [row for row in stored if not row.is_detached]
+            tokens += await self._insert_sound(account, category, whole) if whole else 0
 
     async def _insert_sound(self, account: AccountId, category: Category, stored: list[StoredRecord]) -> int:
         """A record whose seal is broken cannot be found by number, but keeps nobody else from being found."""

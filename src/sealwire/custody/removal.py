@@ -30,7 +30,7 @@ class Remover:
         self._touched: set[int] = set()
 
     async def remove_records(self, account: AccountId, categories: Iterable[int], records: list[RecordId]) -> None:
-        """Rows and objects of these records; their tombstones stand since they were hidden."""
+        """Rows and objects of these records; their tombstones stand since they were hidden. Detached: emptied."""
         for code in categories:
             self._touched.add(code)
             category = BY_CODE[code]
@@ -39,7 +39,8 @@ class Remover:
                 async with self._database.account(account) as connection:
                     rows = await connection.fetch(statements(category).by_ids_any, account.value, batch)
                     await self.remove_objects([row["object_name"] for row in rows if category.has_media])
-                    await connection.execute(statements(category).remove, account.value, batch)
+                    out = statements(category).empty if category.is_detachable else statements(category).remove
+                    await connection.execute(out, account.value, batch)
 
     async def remove_day(self, account: AccountId, erasure: ErasureId, day: DayPath) -> None:
         """All of a day, in batches: each record's tombstone and its removal are one transaction."""

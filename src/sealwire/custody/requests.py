@@ -77,7 +77,7 @@ async def find_by_number(
         for code in sorted({row["category"] for row in found}):
             wanted = [row["record_id"] for row in found if row["category"] == code]
             records = await connection.fetch(statements(BY_CODE[code]).by_ids, account.value, wanted)
-            stored += [StoredRecord.from_row(account, BY_CODE[code], record) for record in records]
+            stored += [StoredRecord.from_row(account, BY_CODE[code], record) for record in records if record["sealed"]]
     return stored, len(days)
 
 

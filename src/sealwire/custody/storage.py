@@ -11,8 +11,7 @@ from functools import cache
 from string import Template
 
 from sealwire.custody.categories import CATALOGUE, Category
-from sealwire.custody.categories.codec import bare_type, sql_type
-from sealwire.vocabulary import CallId
+from sealwire.custody.categories.codec import sql_type
 
 _TABLE = Template("""
 CREATE TABLE IF NOT EXISTS custody.$table (
@@ -37,7 +36,7 @@ DROP POLICY IF EXISTS own_account ON custody.$table;
 CREATE POLICY own_account ON custody.$table
     USING (account_id = nullif(current_setting('sealwire.account', true), '')::uuid);
 GRANT SELECT, INSERT$let_go ON custody.$table TO sealwire_service;
-GRANT SELECT, INSERT, DELETE, MAINTAIN ON custody.$table TO sealwire_worker;
+GRANT SELECT, INSERT, DELETE, MAINTAIN$detach_grant ON custody.$table TO sealwire_worker;
 """)
 
 # Row, tokens and outbox leaf in one statement, so in one transaction and one round trip. The shared lock makes an
@@ -56,7 +55,7 @@ BEGIN
     PERFORM pg_advisory_xact_lock_shared(hashtextextended(p_account::text, 7));
     IF EXISTS (SELECT FROM custody.gone WHERE account_id = p_account AND record_id = p_record)
        OR EXISTS (SELECT FROM custody.gone_day WHERE account_id = p_account AND category = $code
-                  AND retention_class = p_class AND day = p_day)$call_gone THEN
+                  AND retention_class = p_class AND day = p_day)$call_gone$message_gone THEN
         RETURN 'erased';
     END IF;
     INSERT INTO custody.$table
@@ -76,8 +75,13 @@ REVOKE ALL ON FUNCTION custody.keep_$table FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION custody.keep_$table TO sealwire_service;
 """)
 
-_CALL_GONE = """
-       OR EXISTS (SELECT FROM custody.gone WHERE account_id = p_account AND call_id = p_call_id)"""
+_CALL_GONE = Template("""
+       OR EXISTS (SELECT FROM custody.gone WHERE account_id = p_account AND call_id = p_call_id
+                  AND category IN ($whole_calls))""")  # a recording may go while its call is up
+_MESSAGE_GONE = """
+       OR EXISTS (SELECT FROM custody.gone WHERE account_id = p_account AND record_id = p_message_id)"""
+_SEALED_UNLESS_DETACHED = """CASE WHEN EXISTS (SELECT FROM custody.detached x
+    WHERE x.account_id = r.account_id AND x.record_id = r.record_id) THEN ''::bytea ELSE r.sealed END AS sealed"""
 _MEDIA_DONE = """
     DELETE FROM custody.media_begun WHERE account_id = p_account AND record_id = p_record;"""
 
@@ -85,6 +89,9 @@ _ALIVE = Template("""NOT EXISTS (SELECT FROM custody.gone g
                   WHERE g.account_id = r.account_id AND g.record_id = r.record_id)
   AND NOT EXISTS (SELECT FROM custody.gone_day d WHERE d.account_id = r.account_id AND d.category = $code
                   AND d.retention_class = r.retention_class AND d.day = r.day)""")
+
+WHOLE_CALLS = [category.code for category in CATALOGUE if category.is_whole_call]
+"""The categories with whose record a call is gone, so that no other record of it is kept."""
 
 _STATEMENTS = {
     "keep": Template("SELECT custody.keep_$table($placeholders)"),
@@ -94,7 +101,7 @@ ORDER BY r.$clock DESC, r.record_id DESC LIMIT $$4"""),
     "by_ids": Template("""SELECT $columns FROM custody.$table r
 WHERE r.account_id = $$1 AND r.record_id = ANY($$2) AND $alive"""),
     "by_call": Template("""SELECT $columns FROM custody.$table r
-WHERE r.account_id = $$1 AND r.call_id = $$2 AND $alive"""),
+WHERE r.account_id = $$1 AND $call = $$2 AND $alive"""),
     "after": Template("""SELECT $columns FROM custody.$table r
 WHERE r.account_id = $$1 AND r.record_id > $$2 AND $alive ORDER BY r.record_id LIMIT $$3"""),
     "by_calls": Template("""SELECT record_id, retention_class, day, slot, commitment, $call AS call_id
@@ -107,6 +114,17 @@ WHERE r.account_id = $$1 AND $call = $$2 LIMIT 1"""),
 WHERE r.account_id = $$1 AND r.record_id = ANY($$2) LIMIT 1"""),
     "by_ids_any": Template("""SELECT record_id$object FROM custody.$table
 WHERE account_id = $$1 AND record_id = ANY($$2)"""),
+    "linked": Template("""SELECT record_id, retention_class, day, slot, commitment FROM custody.$table r
+WHERE r.account_id = $$1 AND ($call = ANY($$2::uuid[]) OR $message = ANY($$3::uuid[]) OR r.record_id = ANY($$4::uuid[]))
+  AND NOT EXISTS (SELECT FROM custody.detached x WHERE x.account_id = r.account_id AND x.record_id = r.record_id)
+  AND $alive"""),
+    "extracts": Template("""SELECT record_id, retention_class, day, slot, commitment, $call AS call_id
+FROM custody.$table r WHERE r.account_id = $$1 AND $is_extract AND $alive"""),
+    "first_due": Template("""SELECT min(r.due_day) FROM custody.$table r
+WHERE r.account_id = $$1 AND r.$clock >= $$2 AND r.$clock < $$3 AND $alive"""),
+    "count": Template("""SELECT count(*) FROM custody.$table r
+WHERE r.account_id = $$1 AND r.$clock >= $$2 AND r.$clock < $$3 AND $alive"""),
+    "empty": Template("UPDATE custody.$table SET sealed = '' WHERE account_id = $$1 AND record_id = ANY($$2)"),
     "remove": Template("DELETE FROM custody.$table WHERE account_id = $$1 AND record_id = ANY($$2)"),
     "let_go": Template("""WITH tokens AS (
     DELETE FROM custody.blind_index WHERE account_id = $$1 AND record_id = ANY($$2)
@@ -143,6 +161,11 @@ class Statements:
     call_hidden_by_day: str
     hidden_by_day: str
     by_ids_any: str
+    linked: str
+    extracts: str
+    first_due: str
+    count: str
+    empty: str
     remove: str
     let_go: str
     seen: str
@@ -174,7 +197,8 @@ def _words(category: Category) -> dict[str, object]:
     media = [("object_name", "text NOT NULL"), ("media_bytes", "bigint NOT NULL")] if category.has_media else []
     extra = media + plain
     types = [(name, kind.removesuffix(" NOT NULL")) for name, kind in extra]
-    has_call = any(bare_type(field.type)[0] is CallId for field in category.plain_fields)
+    has_call = category.is_of_calls
+    has_message = any(name == "message_id" for name, _ in plain)
     table, code = category.table, category.code
     listed = ["record_id", "retention_class", "day", "slot", "due_day", "kept_at", "sealed", "commitment"]
     return {
@@ -183,7 +207,10 @@ def _words(category: Category) -> dict[str, object]:
         "clock": category.retention.starts,
         "plain_columns": "".join(f"\n    {name} {kind}," for name, kind in plain),
         "media_columns": "".join(f"\n    {name} {kind}," for name, kind in media),
-        "added_columns": "\n".join(f"ALTER TABLE custody.{table} ADD COLUMN IF NOT EXISTS {n} {t};" for n, t in types),
+        "added_columns": "\n".join(
+            [f"ALTER TABLE custody.{table} ADD COLUMN IF NOT EXISTS {n} {t};" for n, t in types]
+            + [f"ALTER TABLE custody.{table} ALTER {n} DROP NOT NULL;" for n, t in plain if "NOT NULL" not in t]
+        ),
         "call_index": f"CREATE INDEX IF NOT EXISTS {table}_by_call ON custody.{table} (account_id, call_id);"
         if has_call
         else "",
@@ -191,9 +218,18 @@ def _words(category: Category) -> dict[str, object]:
         "names": "".join(f", {name}" for name, _ in extra),
         "values": "".join(f", p_{name}" for name, _ in extra),
         "placeholders": ", ".join(f"${at}" for at in range(1, 11 + len(extra))),
-        "columns": ", ".join(f"r.{name}" for name in listed + [name for name, _ in extra]),
+        "columns": ", ".join(
+            _SEALED_UNLESS_DETACHED if name == "sealed" and category.is_detachable else f"r.{name}"
+            for name in listed + [name for name, _ in extra]
+        ),
         "alive": _ALIVE.substitute(code=code),
-        "call_gone": _CALL_GONE if has_call and not category.passing else "",
+        "call_gone": _CALL_GONE.substitute(whole_calls=", ".join(map(str, WHOLE_CALLS)))
+        if has_call and not category.passing
+        else "",
+        "is_extract": "r.with_content" if category.is_extract else "false",
+        "message_gone": _MESSAGE_GONE if has_message and category.identified_by != "message_id" else "",
+        "message": "message_id" if has_message else "NULL::uuid",
+        "detach_grant": ", UPDATE (sealed)" if category.is_detachable else "",
         "media_done": _MEDIA_DONE if category.has_media else "",
         "call": "call_id" if has_call else "NULL::uuid",
         "let_go": ", DELETE, UPDATE (seen_at)" if category.passing else "",

@@ -47,6 +47,11 @@ class StoredRecord:
         )  # fmt: skip
 
     @property
+    def is_detached(self) -> bool:
+        """Whether its person was erased, and what was sealed of it with them."""
+        return not self.sealed
+
+    @property
     def context(self) -> Context:
         return Context(self.account, self.category.code, self.retention_class, int(self.day), self.slot, 1)
 

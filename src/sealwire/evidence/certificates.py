@@ -191,12 +191,6 @@ async def build_certificate(connection: Connection, account: AccountId, request:
     return Proof(stated["idx"], tuple(paths[stated["idx"]]), head.checkpoint, rfc8785.dumps(body)).render()
 
 
-def policy_text(*, log_vkey: str, holder_vkeys: Iterable[str]) -> str:
-    """A policy file (C2SP tlog-policy) an auditor of this account may start from, and should compare and pin."""
-    lines = ["# Compare these keys with the annex of your agreement before you trust them.", f"log {log_vkey}"]
-    return "\n".join([*lines, *(f"holder {vkey}" for vkey in holder_vkeys), "quorum none"]) + "\n"
-
-
 def _listed(request: CertificateRequest) -> list[bytes] | None:
     """The commitments a certificate lists, in its order; None when they are too many."""
     return sorted(request.commitments) if len(request.commitments) <= form.LISTED_MAX else None

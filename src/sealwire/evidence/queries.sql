@@ -97,12 +97,6 @@ JOIN evidence.payload p ON p.account_id = m.account_id AND p.idx = m.idx
 JOIN evidence.leaf_entry l ON l.account_id = m.account_id AND l.idx = m.idx
 WHERE m.account_id = $1 AND m.record_id = $2 ORDER BY p.idx
 
--- name: payloads_before
-SELECT p.idx, get_byte(l.leaf, 1) AS leaf_class, p.day, p.slot, p.sealed
-FROM evidence.payload p
-JOIN evidence.leaf_entry l ON l.account_id = p.account_id AND l.idx = p.idx
-WHERE p.account_id = $1 AND ($2::bigint IS NULL OR p.idx < $2) ORDER BY p.idx DESC LIMIT $3
-
 -- name: batches_of_records
 SELECT DISTINCT b.idx, b.salt, b.payload, b.record_ids, b.commitments
 FROM evidence.mention m

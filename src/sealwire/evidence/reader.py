@@ -135,14 +135,6 @@ async def payload_rows(connection: Connection, account: AccountId, record: Recor
     return [PayloadRow(row[0], LeafClass(row[1]), *row[2:]) for row in rows]
 
 
-async def payload_page(
-    connection: Connection, account: AccountId, *, before: int | None = None, limit: int = 100
-) -> list[PayloadRow]:
-    """What the log says of the account, newest first, sealed; go on with the last row's index as `before`."""
-    rows = await connection.fetch(queries.payloads_before, account.value, before, limit)
-    return [PayloadRow(row[0], LeafClass(row[1]), *row[2:]) for row in rows]
-
-
 async def kept_proofs(connection: Connection, account: AccountId, records: Iterable[RecordId]) -> list[KeptProof]:
     """For each time each of these records was kept: its commitment, the batch's leaf and the path between them."""
     wanted = {record.value for record in records}
@@ -159,14 +151,6 @@ async def kept_proofs(connection: Connection, account: AccountId, records: Itera
                     )
                 )
     return proofs
-
-
-async def kept_proof(connection: Connection, account: AccountId, record: RecordId) -> KeptProof:
-    """The newest of `kept_proofs`; PathUnknown while the record's batch is not in the log."""
-    proofs = await kept_proofs(connection, account, [record])
-    if not proofs:
-        raise PathUnknown("this record is not in the log yet; it is written there within a second of being kept")
-    return proofs[-1]
 
 
 async def _tree(connection: Connection, account: AccountId, ranges: set[tuple[int, int]]) -> TileTree:

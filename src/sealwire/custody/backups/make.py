@@ -31,6 +31,7 @@ import sealwire
 from sealwire.config import Settings
 from sealwire.custody.backups import manifest as papers
 from sealwire.custody.backups.refusals import BackupFailed, BackupTargetFull, BackupTargetUnusable
+from sealwire.custody.keys.files import sync_folder
 from sealwire.errors import SealwireError
 from sealwire.ground import diagnostics
 from sealwire.ground.clock import Clock, rfc3339
@@ -234,14 +235,6 @@ def _finish(folder: Path, manifest: papers.Manifest, final: Path) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     for directory in (folder / papers.OBJECTS, folder):
-        _flush_folder(directory)
+        sync_folder(directory)
     folder.rename(final)
-    _flush_folder(final.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(final.parent)

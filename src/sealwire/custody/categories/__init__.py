@@ -4,16 +4,40 @@ Storage, search index, erasure plan, permission, inventory and the promise tests
 To add a category, write one file here and name it below.
 """
 
+from sealwire.custody.categories.application_record import ApplicationRecord
 from sealwire.custody.categories.billing_record import BillingRecord
 from sealwire.custody.categories.call_record import CallRecord
 from sealwire.custody.categories.declaration import Category, OnErasure, Retention, Role, category_of
 from sealwire.custody.categories.live_call import LiveCall
+from sealwire.custody.categories.media_file import MediaFile
+from sealwire.custody.categories.message_content import MessageContent
+from sealwire.custody.categories.message_record import MessageRecord
+from sealwire.custody.categories.opt_out import OptOut
 from sealwire.custody.categories.recording import Recording
+from sealwire.custody.categories.report import Report
+from sealwire.custody.categories.webhook_delivery import WebhookDelivery
 
 AUDIT_CODE = 4
 """The tree's category for payloads of the evidence log; they are kept by `evidence`, not as records."""
 
-CATALOGUE: tuple[Category, ...] = tuple(map(category_of, (CallRecord, Recording, BillingRecord, LiveCall)))
+CATALOGUE: tuple[Category, ...] = tuple(
+    map(
+        category_of,
+        (
+            CallRecord,
+            Recording,
+            BillingRecord,
+            LiveCall,
+            ApplicationRecord,
+            MessageRecord,
+            MessageContent,
+            MediaFile,
+            WebhookDelivery,
+            Report,
+            OptOut,
+        ),
+    )
+)
 BY_CODE = {category.code: category for category in CATALOGUE}
 BY_NAME = {category.name: category for category in CATALOGUE}
 
@@ -29,14 +53,21 @@ __all__ = [
     "BY_CODE",
     "BY_NAME",
     "CATALOGUE",
+    "ApplicationRecord",
     "BillingRecord",
     "CallRecord",
     "Category",
     "LiveCall",
+    "MediaFile",
+    "MessageContent",
+    "MessageRecord",
     "OnErasure",
+    "OptOut",
     "Recording",
+    "Report",
     "Retention",
     "Role",
+    "WebhookDelivery",
     "category_of",
     "standard_periods",
 ]

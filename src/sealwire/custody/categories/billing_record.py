@@ -3,7 +3,7 @@
 import datetime as dt
 
 from sealwire.custody.categories.declaration import OnErasure, Retention, Role, plain, record_category, sealed
-from sealwire.vocabulary import CallId, Party
+from sealwire.vocabulary import CallId, MessageId, Party
 
 
 @record_category(
@@ -17,8 +17,12 @@ from sealwire.vocabulary import CallId, Party
 class BillingRecord:
     """What was charged for a call: the least that an invoice must be able to show."""
 
-    call_id: CallId = plain("ties the charge to its call")
+    call_id: CallId | None = plain("ties the charge to its call")
     ended_at: dt.datetime = plain("starts the statutory period")
     seconds_charged: int = plain("sums invoices without opening them")
     amount_millicents: int = plain("sums invoices without opening them")
-    destination: Party = sealed(OnErasure.DETACH)
+    destination: Party = sealed(OnErasure.DETACH, findable=True)
+    item: str | None = plain("says what was charged for, in the tariff's words", default=None)
+    units: int | None = plain("how much of it was used", default=None)
+    tariff: str | None = plain("which tariff gave the price", default=None)
+    message_id: MessageId | None = plain("ties the charge to its message", default=None)

@@ -3,7 +3,7 @@
 import datetime as dt
 
 from sealwire.custody.categories.declaration import OnErasure, Retention, Role, plain, record_category, sealed
-from sealwire.vocabulary import CallId, HangupCause, Party
+from sealwire.vocabulary import ApplicationId, CallId, HangupCause, Party
 
 
 @record_category(
@@ -26,3 +26,5 @@ class CallRecord:
     caller: Party = sealed(OnErasure.DESTROY, findable=True)
     callee: Party = sealed(OnErasure.DETACH, findable=True)
     digits: str = sealed(OnErasure.DESTROY)
+    leg: int | None = plain("0 is the first leg, others were dialled from it", default=None)
+    application_id: ApplicationId | None = plain("joins the call and its application", default=None)

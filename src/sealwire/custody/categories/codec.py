@@ -6,6 +6,7 @@ import datetime as dt
 import types
 import typing
 from enum import IntEnum
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ _SQL_TYPES: dict[type, str] = {str: "text", bytes: "bytea", int: "bigint", bool:
 _packer = msgspec.msgpack.Encoder()
 
 
+@cache
 def bare_type(hint: Any) -> tuple[type, bool]:
     """A field's type without `| None`, and whether None is allowed."""
     if typing.get_origin(hint) in (types.UnionType, typing.Union):

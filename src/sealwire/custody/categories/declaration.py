@@ -60,9 +60,9 @@ class Field:
         return self.reason is None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Category:
-    """One kind of record: everything the rest of the service needs to know about it."""
+    """One kind of record: everything the rest of the service needs to know about it. There is one object of each."""
 
     code: int
     name: str
@@ -76,19 +76,42 @@ class Category:
     summary: str
     record: type
     fields: tuple[Field, ...]
+    plain_fields: tuple[Field, ...] = dataclasses.field(init=False)
+    sealed_fields: tuple[Field, ...] = dataclasses.field(init=False)
 
-    @property
-    def plain_fields(self) -> tuple[Field, ...]:
-        return tuple(field for field in self.fields if not field.is_sealed)
-
-    @property
-    def sealed_fields(self) -> tuple[Field, ...]:
-        return tuple(field for field in self.fields if field.is_sealed)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plain_fields", tuple(field for field in self.fields if not field.is_sealed))
+        object.__setattr__(self, "sealed_fields", tuple(field for field in self.fields if field.is_sealed))
 
     @property
     def findable_positions(self) -> tuple[int, ...]:
         """Where the findable values stand among the sealed fields."""
         return tuple(at for at, field in enumerate(self.sealed_fields) if field.findable)
+
+    @property
+    def is_of_calls(self) -> bool:
+        """Whether its records name the call they belong to."""
+        return any(field.name == "call_id" for field in self.plain_fields)
+
+    @property
+    def is_of_messages(self) -> bool:
+        """Whether its records name the message they belong to and are not the message's own."""
+        return self.identified_by != "message_id" and any(field.name == "message_id" for field in self.plain_fields)
+
+    @property
+    def is_whole_call(self) -> bool:
+        """Whether its record is the call itself, so that nothing of the call is kept once it is erased."""
+        return self.identified_by == "call_id" or self.passing
+
+    @property
+    def is_extract(self) -> bool:
+        """Whether its records may repeat what is sealed in others, and so go when any of those goes."""
+        return any(field.name == "with_content" for field in self.plain_fields)
+
+    @property
+    def is_detachable(self) -> bool:
+        """Whether all that is sealed in it goes with its person, so that the rest of it may stay."""
+        return all(field.on_erasure is OnErasure.DETACH for field in self.sealed_fields)
 
     @property
     def table(self) -> str:
@@ -113,16 +136,16 @@ class Category:
         return moment
 
 
-def plain(reason: str) -> Any:
-    """A field kept in the clear, and why it must be."""
+def plain(reason: str, *, default: Any = dataclasses.MISSING) -> Any:
+    """A field kept in the clear, and why it must be. One that is appended later allows None and has it as default."""
     if len(reason.split()) < 3:
         raise TypeError(f"plain({reason!r}) gives no reason: say in three words or more why this is in the clear")
-    return dataclasses.field(metadata={"reason": reason})
+    return dataclasses.field(default=default, metadata={"reason": reason})
 
 
-def sealed(subject: OnErasure | None = None, *, findable: bool = False) -> Any:
+def sealed(subject: OnErasure | None = None, *, findable: bool = False, default: Any = dataclasses.MISSING) -> Any:
     """A sealed field; `subject` says what its person's erasure does, `findable` that a number can be looked up."""
-    return dataclasses.field(metadata={"reason": None, "on_erasure": subject, "findable": findable})
+    return dataclasses.field(default=default, metadata={"reason": None, "on_erasure": subject, "findable": findable})
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(plain, sealed))

@@ -3,7 +3,7 @@
 import datetime as dt
 
 from sealwire.custody.categories.declaration import OnErasure, Retention, Role, plain, record_category, sealed
-from sealwire.vocabulary import CallId, Party
+from sealwire.vocabulary import ApplicationId, CallId, Party, ServiceId
 
 
 @record_category(
@@ -22,3 +22,7 @@ class LiveCall:
     seen_at: dt.datetime = plain("bounds the end of a call that a crash cut off")
     caller: Party = sealed(OnErasure.DESTROY, findable=True)
     callee: Party = sealed(OnErasure.DETACH, findable=True)
+    direction: str | None = plain("the same in the call record to come", default=None)
+    application_id: ApplicationId | None = plain("joins the application record to come", default=None)
+    service_id: ServiceId | None = plain("counts runs by service without opening them", default=None)
+    leg: int | None = plain("the same in the call record to come", default=None)

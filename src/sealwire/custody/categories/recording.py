@@ -15,7 +15,7 @@ from sealwire.vocabulary import CallId, Party
     has_media=True,
 )
 class Recording:
-    """The audio of a call: 8 kHz, 16 bit, one channel, sealed as it is spoken."""
+    """The audio of a call: 8 kHz, 16 bit, sealed as it is spoken."""
 
     call_id: CallId = plain("joins the call record and its recordings")
     started_at: dt.datetime = plain("starts the retention clock")
@@ -23,3 +23,7 @@ class Recording:
     caller: Party = sealed(OnErasure.DESTROY, findable=True)
     callee: Party = sealed(OnErasure.DESTROY, findable=True)
     audio_sha256: bytes = sealed()
+    channels: int | None = plain("tells mixed recordings from one channel per party", default=None)
+    encryption: str | None = plain("says who can open it", default=None)
+    key_id: str | None = plain("says which of the customer's keys opens it", default=None)
+    sealed_bytes: int | None = plain("the size of a recording sealed to the customer", default=None)

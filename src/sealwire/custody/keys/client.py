@@ -63,6 +63,11 @@ class KeeperClient:
         """Plant the account's tree; `periods` is `{"category/class": days}` in codes; idempotent when identical."""
         await self._call("create_account", account=str(account), log_vkey=log_vkey, periods=periods)
 
+    async def admit_categories(self, account: AccountId, periods: dict[str, int]) -> list[str]:
+        """Add the periods of categories this account does not have yet, as `{"category/class": days}`; which it got."""
+        answer: list[str] = await self._call("admit_categories", account=str(account), periods=periods)
+        return answer
+
     async def lease(self, account: AccountId, *, category: int, retention_class: int, day: int) -> Lease:
         """A block of 256 slots that was never given out before; PeerLost when its connection ended meanwhile."""
         peer = await self._connected()

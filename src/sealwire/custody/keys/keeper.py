@@ -30,7 +30,7 @@ from sealwire.custody.keys.paths import AUDIT_CATEGORY, INDEX_CATEGORY, DayPath,
 from sealwire.custody.keys.proof import Challenges, check_vkey
 from sealwire.custody.keys.receipts import METHOD, EraseReceipt, HolderKey
 from sealwire.custody.keys.refusals import DayErased, KeeperStopping, NotDue, PathMalformed, VaultBroken
-from sealwire.custody.keys.requests import Creation, Erasing, Reach, Request, Sweep
+from sealwire.custody.keys.requests import Creation, Erasing, Reach, Request, Sweep, Widening
 from sealwire.custody.keys.tick import TickFailed, forget
 from sealwire.custody.keys.tree import index_key
 from sealwire.custody.keys.vault import Signer, Vault, is_new, lock_folder
@@ -118,6 +118,14 @@ class Keeper:
             creation.require_same(self.load(account))
             return
         await self._ask(creation)
+
+    async def admit_categories(self, account: AccountId, periods: dict[str, int]) -> list[str]:
+        """Add periods of categories that came with a newer version; which were added. AccountDiffers: nothing was."""
+        widening = Widening(account, check_periods(periods))
+        missing = widening.missing(self.load(account))
+        if missing:
+            await self._ask(Widening(account, missing))
+        return sorted(missing)
 
     async def lease(self, account: AccountId, day: DayPath, holder: Holder) -> tuple[LeaseId, bytes, bytes | None]:
         """Give out a block never given out before: its id, its node, the day's index key. Journalled first."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sealwire.custody.keys.account import AccountKeys
+from sealwire.custody.keys.account import AccountKeys, check_periods
 from sealwire.custody.keys.paths import BLOCK_DEPTH, BLOCK_SLOTS, LEAF_DEPTH, DayPath, LeafPath, category_node
 from sealwire.custody.keys.receipts import paths_root
 from sealwire.custody.keys.refusals import AccountDiffers, AccountUnknown
@@ -81,6 +81,32 @@ class Creation:
 
     def act(self, _keys: AccountKeys) -> dict[str, Any]:
         return {"act": "account.created", "account": str(self.account)}
+
+
+@dataclass(frozen=True, slots=True)
+class Widening:
+    """Give an account periods for categories it did not have; those it has are never touched."""
+
+    account: AccountId
+    periods: dict[str, int]
+
+    @property
+    def reach(self) -> Reach:
+        return Reach()
+
+    def missing(self, keys: AccountKeys) -> dict[str, int]:
+        """What the account does not have yet; AccountDiffers when one it has is asked for with another length."""
+        if any(keys.periods.get(key, days) != days for key, days in self.periods.items()):
+            raise AccountDiffers
+        return {key: days for key, days in self.periods.items() if key not in keys.periods}
+
+    def apply(self, keys: AccountKeys | None) -> AccountKeys:
+        if keys is None:
+            raise AccountUnknown
+        return replace(keys, periods=check_periods(keys.periods | self.missing(keys)))
+
+    def act(self, _keys: AccountKeys) -> dict[str, Any]:
+        return {"act": "categories.admitted", "account": str(self.account), "periods": self.periods}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,4 +186,4 @@ class Sweep:
         return {"act": "expired", "account": str(self.account), "paths": paths, "today": int(self.today)}
 
 
-Request = Creation | Erasing | Sweep
+Request = Creation | Widening | Erasing | Sweep

@@ -40,8 +40,8 @@ class KeeperService:
 
     def handlers(self) -> dict[str, Handler]:
         names = (
-            "create_account", "lease", "release", "challenge", "open", "media_begin", "media_update", "media_end",
-            "index_tokens", "reindex", "erase", "sweep", "status",
+            "create_account", "admit_categories", "lease", "release", "challenge", "open", "media_begin",
+            "media_update", "media_end", "index_tokens", "reindex", "erase", "sweep", "status",
         )  # fmt: skip
         return {name: self._guarded(getattr(self, name)) for name in names}
 
@@ -60,6 +60,10 @@ class KeeperService:
     async def create_account(self, _peer: Peer, body: dict[str, Any]) -> None:
         periods = msgspec.convert(body["periods"], dict[str, int])
         await self._keeper.create_account(_account(body), log_vkey=str(body["log_vkey"]), periods=periods)
+
+    async def admit_categories(self, _peer: Peer, body: dict[str, Any]) -> list[str]:
+        periods = msgspec.convert(body["periods"], dict[str, int])
+        return await self._keeper.admit_categories(_account(body), periods)
 
     async def lease(self, peer: Peer, body: dict[str, Any]) -> dict[str, Any]:
         holder = self._holder(peer)
