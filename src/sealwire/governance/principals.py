@@ -16,6 +16,9 @@ class Scope(StrEnum):
     READ = "records:list"
     OPEN = "records:open"
     ERASE = "records:erase"
+    CALLS = "calls:control"
+    MESSAGES = "messages:send"
+    CONFIGURE = "account:configure"
     OPERATOR = "operator"
 
 

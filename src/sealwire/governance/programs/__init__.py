@@ -1,0 +1,1 @@
+"""Client certificates of customers' programs: issued from a request, listed, renewed, revoked."""
