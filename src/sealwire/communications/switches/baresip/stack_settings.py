@@ -6,7 +6,7 @@ import msgspec
 
 
 class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one worker listens. TLS, once there is a certificate, listens at `sip_port` + 1."""
+    """Where one worker listens. TLS, when there is a certificate, listens at `sip_port` + 1."""
 
     sip_host: str
     sip_port: int
@@ -15,6 +15,12 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
     media_timeout_s: int = 30
     expose_headers: tuple[str, ...] = ()
     certificate: str | None = None
+    """A PEM file with the certificate and its key."""
+    authorities: str | None = None
+    """A PEM file of authorities that may vouch for a trunk, besides those of the operating system."""
+    name_server: str | None = None
+    """ADDRESS:PORT of a name server in place of the operating system's."""
+    authorities_dir: str | None = "/etc/ssl/certs"
 
     @property
     def text(self) -> str:
@@ -24,7 +30,14 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
             f"rtp_ports {self.rtp_first}-{self.rtp_last}",
             "rtp_rxmode main",  # the thread mode loses digits
             "audio_jitter_buffer_type off",  # the default one loses audio under load
+            "sip_verify_server yes",
         ]
         if self.certificate:
             lines.append(f"sip_certificate {self.certificate}")
+        if self.authorities:
+            lines.append(f"sip_cafile {self.authorities}")
+        if self.authorities_dir:
+            lines.append(f"sip_capath {self.authorities_dir}")
+        if self.name_server:
+            lines.append(f"dns_server {self.name_server}")
         return "\n".join(lines) + "\n"
