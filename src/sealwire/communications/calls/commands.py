@@ -1,21 +1,27 @@
-"""What a call asks for: instructions come from the service, commands go to the world, outcomes go back.
+"""What a channel is asked for, what it asks for, and what came of it.
 
-service --instruction--> call --command--> engine, recorder, timers
-service <---outcome----- call <---event--- engine, recorder, timers
+application --instruction--> call --command--> engine, recorder, timers
+application <---outcome----- call <---event--- engine, recorder, timers
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from sealwire.vocabulary import HangupCause
+from sealwire.communications.control.port import RecordingWish
+from sealwire.vocabulary import HangupCause, Party
 
-# --- instructions: the verbs a service may use -------------------------------------------------------------
+# --- instructions: the verbs of an application, and what may be said at any moment ---------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Say that it rings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Take the call."""
+    """Take an inbound call; wait until an outbound one is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +35,54 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """Play a sound by name; a digit stops it when `stops_on_digit`."""
+    """Play a sound; a digit of `stop_on` ("any" for all) stops it."""
 
-    sound: str
-    stops_on_digit: bool = False
+    sound: bytes = field(repr=False)
+    stop_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Gather:
-    """Collect `count` digits, or what there is after `seconds`."""
+    """Collect digits until there are `count`, one of `end_digits`, or time is up."""
 
     count: int
-    seconds: float
+    end_digits: str = ""
+    first_seconds: float = 8.0
+    between_seconds: float = 4.0
+    sensitive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Record the far end until one of `end_digits`, silence, the length limit or hangup."""
+    """Record the far end until an end digit, silence, the length limit, `Stop` or hangup."""
 
-    seconds_max: float
-    silence_seconds: float
-    end_digits: str = "#"
-    beep: str | None = "tone"
+    wish: RecordingWish
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Be bridged with another channel until `Stop`, hangup or a digit of `stop_on`."""
+
+    stop_on: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SendDigits:
+    """Send DTMF digits to the far end."""
+
+    digits: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Hand the call over to another party and leave it."""
+
+    to: Party
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the verb under way as if it had come to its end; nothing when none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +92,20 @@ class HangUp:
     cause: HangupCause = HangupCause.NORMAL
 
 
-Instruction = Answer | Refuse | Play | Gather | Record | HangUp
+Verb = Ring | Answer | Play | Gather | Record | Join | SendDigits | Transfer
+Instruction = Verb | Refuse | Stop | HangUp
 
 # --- commands: what must be done about it ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DialLeg:
+    """Engine: place the call (SIP INVITE)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RingLeg:
+    """Engine: say that it rings (SIP 180)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +123,9 @@ class RefuseLeg:
 
 @dataclass(frozen=True, slots=True)
 class PlaySound:
-    """Engine: start this sound; its end will be reported under this number."""
+    """Engine: start this sound; its end will be reported under this number. None is the tone."""
 
-    sound: str
+    sound: bytes | None = field(repr=False)
     play: int
 
 
@@ -92,20 +135,34 @@ class StopSound:
 
 
 @dataclass(frozen=True, slots=True)
+class SendDigitsLeg:
+    """Engine: send these digits (RFC 4733); `WorkDone` or `WorkFailed` must follow."""
+
+    digits: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TransferLeg:
+    """Engine: REFER to this party; `LegEnded` follows when it was taken, `WorkFailed` when not."""
+
+    to: Party
+
+
+@dataclass(frozen=True, slots=True)
 class HangUpLeg:
-    """Engine: hang up (SIP BYE, or a refusal when not yet answered)."""
+    """Engine: hang up (SIP BYE, CANCEL, or a refusal, as the leg's state wants it)."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenRecording:
     """Keeper: is there a place to write a recording to?"""
 
+    wish: RecordingWish
+
 
 @dataclass(frozen=True, slots=True)
 class StartCapture:
     """Recorder: write what the far end says from now on."""
-
-    silence_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +190,17 @@ class CancelTimer:
     name: str
 
 
-# --- outcomes: what came of an instruction -----------------------------------------------------------------
+# --- outcomes: what came of a verb ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
-    """A call rings and wants an answer; the first thing a service hears."""
+class Done:
+    """It was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It could not be done; the call goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,45 +210,58 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """The sound ended, by itself or by a digit."""
+    """The sound ended, or the bridge: by itself, by this digit, or because somebody stopped it."""
 
-    interrupted: bool = False
+    stopped_by: str | None = None
+    was_stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """These digits were typed; fewer than asked for when time ran out."""
+    """These digits were typed; `ended_by` count, end-digit or time."""
 
-    digits: str
+    digits: str = field(repr=False)
+    ended_by: str = "count"
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The recording is complete: ended by `digit`, `silence` or `length`."""
+    """The recording is complete: ended by `digit`, `silence`, `length`, `stop` or `hangup`."""
 
     ended_by: str
 
 
 @dataclass(frozen=True, slots=True)
 class NotRecorded:
-    """Nothing was recorded, because it could not have been kept safely."""
+    """Nothing was recorded, because it could not have been kept safely, or was stopped before it began."""
 
 
-Outcome = Arrived | Answered | Played | Gathered | Recorded | NotRecorded
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The call ended under the verb."""
+
+    cause: HangupCause
+
+
+Outcome = Done | Failed | Answered | Played | Gathered | Recorded | NotRecorded | Over
 
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Service: this is what came of it; what next?"""
+    """Application: this is what came of your verb."""
 
     outcome: Outcome
 
 
 Command = (
-    AnswerLeg
+    DialLeg
+    | RingLeg
+    | AnswerLeg
     | RefuseLeg
     | PlaySound
     | StopSound
+    | SendDigitsLeg
+    | TransferLeg
     | HangUpLeg
     | OpenRecording
     | StartCapture

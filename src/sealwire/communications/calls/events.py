@@ -16,6 +16,18 @@ class LegAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class LegRinging:
+    """Outbound: the far end rings (SIP 180), or sends early media (183)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegHeld:
+    """The far end put us on hold, or took us back (re-INVITE, RFC 3264 §8.4)."""
+
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DigitHeard:
     """One DTMF digit (RFC 4733 or SIP INFO), reported when its key is released."""
 
@@ -36,6 +48,8 @@ class LegEnded:
 
     cause: HangupCause
     frames_lost: int = 0
+    status: int = 0
+    """The SIP status a leg that was never answered ended with, when the far end sent one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +73,23 @@ class SilenceHeard:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkDone:
+    """The engine has done what takes its time: the digits are sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFailed:
+    """The engine could not do it: the digits were not sent, or the far end did not take the transfer."""
+
+
+@dataclass(frozen=True, slots=True)
 class TimerRang:
-    """One of the call's own timers: `gather`, `record`, `ending` or `limit`."""
+    """One of the call's own timers: `gather`, `record`, `work`, `no-answer`, `ending` or `limit`."""
 
     name: str
 
 
-LegEvent = LegAnswered | DigitHeard | PlayEnded | LegEnded
-CallEvent = LegEvent | RecordingOpened | RecordingRefused | CaptureFailed | SilenceHeard | TimerRang
+LegEvent = LegRinging | LegAnswered | LegHeld | DigitHeard | PlayEnded | LegEnded
+CallEvent = (
+    LegEvent | RecordingOpened | RecordingRefused | CaptureFailed | SilenceHeard | WorkDone | WorkFailed | TimerRang
+)

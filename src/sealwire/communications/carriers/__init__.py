@@ -1,0 +1,1 @@
+"""SIP trunks: where calls go out to and come in from."""
