@@ -21,6 +21,20 @@ SPOKEN = {
     ),
     PROMPTS / "goodbye.wav": ("en-us+f3", "Thank you. Your recording is sealed. Goodbye."),
     PROMPTS / "not-recorded.wav": ("en-us+f3", "This call cannot be recorded at the moment. Goodbye."),
+    PROMPTS / "unrecorded.wav": ("en-us+f3", "This call is not recorded."),
+    PROMPTS / "consent-prompt.wav": ("en-us+f3", "This call is recorded."),
+    PROMPTS / "consent-gate.wav": (
+        "en-us+f3",
+        "We would like to record this call. If you agree, press one. If not, press any other digit.",
+    ),
+    PROMPTS / "leave-message.wav": (
+        "en-us+f3",
+        (
+            "Nobody can take your call at the moment. Please speak after the tone, "
+            "and press the hash key when you are done."
+        ),
+    ),
+    PROMPTS / "echo.wav": ("en-us+f3", "Speak after the tone, and hear yourself. Press star to end."),
     CALLERS / "caller-one.wav": (
         "en-gb+m3",
         "Good morning, this is the workshop. The blue van is ready. Please collect it before five o'clock.",

@@ -1,4 +1,8 @@
-"""The recordings of one call: asks for a place to write to, records into it, finishes or gives up."""
+"""One recording of one leg, from asking for a place to write to until it is sealed or given up.
+
+Fails closed: whatever goes wrong with the keeper or the customer's keys, nothing is recorded and the caller is told.
+The consent gate stands before it: nothing here asks for consent, and no byte is taken before `open` has returned.
+"""
 
 from __future__ import annotations
 
@@ -6,145 +10,162 @@ import asyncio
 import datetime as dt
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 
-from sealwire.communications.calls import events as e
-from sealwire.communications.calls.ports import LiveCallStarted, MediaSink, RecordingEnded, RecordKeeper
-from sealwire.communications.recordings.capture import Recorder
-from sealwire.communications.switches.port import Leg, LegGone
-from sealwire.errors import SealwireError
+from sealwire.communications import prompts
+from sealwire.communications.calls.ports import LiveCallStarted, RecordingEnded
+from sealwire.communications.control.port import RecordingImpossible, RecordingWish
+from sealwire.communications.recordings.feed import Feed
+from sealwire.communications.recordings.ports import RecordingKeeper, RecordingSink
+from sealwire.communications.recordings.tape import Tape
+from sealwire.errors import Refused, SealwireError
+from sealwire.governance.services import Service
 from sealwire.ground import diagnostics
 from sealwire.ground.clock import Clock
+from sealwire.vocabulary import RecordId
 
 FINISH_SECONDS_MAX = 30.0
 """How long sealing the rest of a recording may take once it has ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Running:
-    recorder: Recorder
-    started_at: dt.datetime
+class CallRecorder:
+    """Records what the far end says, and for a whole call or two channels also what it is given to hear.
 
-
-class RecordingDesk:
-    """Fails closed: whatever goes wrong with the keeper, nothing is recorded and the call hears of it."""
+    `on_ended` is called once with `silence`, `length` or `failed`; then call `stop`, or after `failed` `abandon`.
+    """
 
     def __init__(
         self,
         call: LiveCallStarted,
-        leg: Leg,
         *,
-        keeper: RecordKeeper,
+        keeper: RecordingKeeper,
         clock: Clock,
-        report: Callable[[e.CallEvent], None],
+        service: Service | None = None,
+        whole_call: bool = False,
+        on_ended: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._about = call
-        self._leg = leg
         self._keeper = keeper
         self._clock = clock
-        self._report = report
-        self._opening: asyncio.Task[None] | None = None
-        self._sink: MediaSink | None = None
-        self._running: _Running | None = None
-        self._finishing: list[asyncio.Task[RecordingEnded | None]] = []
+        self._service = service
+        self._whole_call = whole_call
+        self._on_ended = on_ended
+        self._wish = RecordingWish()
+        self._sink: RecordingSink | None = None
+        self._feed: Feed | None = None
+        self._tape: Tape | None = None
+        self._started_at: dt.datetime | None = None
+        self._last_read_s = 0.0
 
-    def take(self, pcm: bytes, read_at_s: float) -> None:
-        """Audio of the far end; ignored unless a recording runs."""
-        if self._running is not None:
-            self._running.recorder.take(pcm, read_at_s)
+    @property
+    def needs_played(self) -> bool:
+        """Whether `take` wants what the far end is given to hear: then listen with `played=True`."""
+        return self._whole_call or self._wish.channels == 2
 
-    def open(self) -> None:
-        """Ask the keeper; RecordingOpened or RecordingRefused will be reported."""
-        self._opening = asyncio.ensure_future(self._open())
+    @property
+    def beep(self) -> bytes:
+        """The sound to play before audio is taken; empty when none is wished for."""
+        return prompts.sound("tone") if self._wish.beep else b""
 
-    async def _open(self) -> None:
-        about = self._about
+    async def open(self, wish: RecordingWish) -> RecordId:
+        """Ask for a sealed place to record into; RecordingImpossible when there is none, and nothing is recorded."""
+        about, self._wish = self._about, wish
+        self._started_at = self._clock.now()
         try:
             self._sink = await self._keeper.begin_recording(
-                about.account, about.call_id, about.caller, about.callee, self._clock.now()
-            )
+                about.account, about.call_id, about.caller, about.callee, self._started_at,
+                wish=wish, service=self._service,
+            )  # fmt: skip
+        except RecordingImpossible as refusal:
+            diagnostics.event("recording.refused", call=about.call_id, reason=refusal.code())
+            raise
+        except Refused as refusal:
+            diagnostics.event("recording.refused", call=about.call_id, reason=refusal.code())
+            raise RecordingImpossible(str(refusal)) from None
         except SealwireError as error:
             diagnostics.event("recording.refused", call=about.call_id, reason=error.code())
-            self._report(e.RecordingRefused())
+            raise RecordingImpossible from None
         except Exception as error:
             diagnostics.failure("recording.open-failed", error, call=about.call_id)
-            self._report(e.RecordingRefused())
-        else:
-            self._report(e.RecordingOpened())
+            raise RecordingImpossible from None
+        self._feed = Feed(self._sink, on_failed=lambda: self._on_ended("failed"))
+        return self._sink.record
 
-    async def start(self, silence_seconds: float) -> None:
-        """Record from now on into what was opened."""
-        sink, self._sink = self._sink, None
-        assert sink is not None
-        try:
-            started_s = await self._leg.listen()
-        except LegGone:
-            await _give_up(sink)
-            raise
-        recorder = Recorder(
-            sink,
-            started_s=started_s,
-            silence_seconds=silence_seconds,
-            on_silence=lambda: self._report(e.SilenceHeard()),
-            on_failed=lambda: self._report(e.CaptureFailed()),
-        )
-        self._running = _Running(recorder, self._clock.now())
+    def start(self, started_s: float) -> None:
+        """The moment (time.monotonic) from which it covers time; else that of the first `take`."""
+        assert self._feed is not None, "open it first"
+        if self._tape is None:
+            self._started_at, self._last_read_s = self._clock.now(), started_s
+            self._tape = Tape(
+                started_s,
+                write=self._feed.push,
+                on_end=self._on_ended,
+                two_sided=self.needs_played,
+                channels=self._wish.channels,
+                eliminate_dtmf=self._wish.eliminate_dtmf,
+                seconds_max=self._wish.seconds_max,
+                silence_seconds=self._wish.silence_seconds,
+            )
 
-    async def stop(self) -> None:
-        """End the recording; sealing the rest goes on beside the call."""
-        if self._running is None:
+    def take(self, spoken: bytes, read_at_s: float, *, played: bytes = b"") -> None:
+        """Add what was said up to `read_at_s` (time.monotonic); nothing is taken before it is open. Never waits."""
+        if self._feed is None:
             return
-        try:
-            ended_s = await self._leg.stop_listening()
-        except LegGone:
-            ended_s = time.monotonic()  # the engine counts on this clock too
-        running, self._running = self._running, None
-        self._finishing.append(asyncio.ensure_future(self._finish(running, ended_s)))
+        if self._tape is None:
+            self.start(read_at_s - max(len(spoken), len(played)) / 16_000)
+            assert self._tape is not None
+        self._last_read_s = read_at_s
+        self._tape.take(spoken, read_at_s, played=played)
 
-    async def abandon(self) -> None:
-        """Keep nothing of what was opened or is being recorded."""
-        if self._opening is not None:
-            self._opening.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._opening
-        sink, self._sink = self._sink, None
-        if sink is not None:
-            await _give_up(sink)
-        if self._running is not None:
-            running, self._running = self._running, None
-            with suppress(LegGone):
-                await self._leg.stop_listening()
-            await _give_up(running.recorder)
+    def digit(self, held_ms: int = 0) -> None:
+        """An RFC 4733 event was heard: what its gateway let through as sound around it is not kept either."""
+        if self._tape is not None:
+            self._tape.event(held_ms)
 
-    async def finished(self) -> list[RecordingEnded]:
-        """Wait for everything that was stopped; recordings that could not be sealed are not in the list."""
-        await self.stop()
-        await self.abandon()
-        done = await asyncio.gather(*self._finishing)
-        return [recording for recording in done if recording is not None]
+    def pause(self, silence: bool = True) -> None:
+        """Leave out what is said from now on: as silence, or with the gap closed."""
+        if self._feed is not None and self._tape is None:
+            self.start(time.monotonic())
+        if self._tape is not None:
+            self._tape.pause(silence=silence)
 
-    async def _finish(self, running: _Running, ended_s: float) -> RecordingEnded | None:
+    def resume(self, at_s: float | None = None) -> None:
+        """Record on; what was said before this moment and is only read later stays out."""
+        if self._tape is not None:
+            self._tape.resume(time.monotonic() if at_s is None else at_s)
+
+    async def stop(self, ended_s: float | None = None) -> RecordingEnded | None:
+        """End it and seal the rest; None when it could not be kept, and then nothing of it is."""
+        feed, tape, started_at = self._feed, self._tape, self._started_at
+        self._sink = self._feed = self._tape = None
+        if feed is None or started_at is None:
+            return None
         ended_at = self._clock.now()
         try:
             async with asyncio.timeout(FINISH_SECONDS_MAX):
-                captured = await running.recorder.finish(ended_s)
+                if tape is not None:
+                    tape.finish(self._last_read_s if ended_s is None else ended_s)
+                kept = await feed.finish(owed=tape.bytes_owed if tape is not None else 0)
         except Exception as error:
             diagnostics.failure("recording.not-kept", error, call=self._about.call_id)
-            await _give_up(running.recorder)
+            await self._give_up(feed)
             return None
         return RecordingEnded(
-            kept=captured.kept,
-            started_at=running.started_at,
+            kept=kept,
+            started_at=started_at,
             ended_at=ended_at,
-            samples=captured.samples,
-            samples_padded=captured.samples_padded,
-            frames_lost=captured.frames_lost,
+            samples=tape.samples if tape is not None else 0,
+            samples_padded=tape.samples_padded if tape is not None else 0,
+            frames_lost=tape.frames_lost if tape is not None else 0,
         )
 
+    async def abandon(self) -> None:
+        """Keep nothing of it."""
+        feed, self._sink, self._feed, self._tape = self._feed, None, None, None
+        if feed is not None:
+            await self._give_up(feed)
 
-async def _give_up(what: MediaSink | Recorder) -> None:
-    try:
-        await what.abort()
-    except Exception as error:
-        diagnostics.failure("recording.abort-failed", error)
+    async def _give_up(self, feed: Feed) -> None:
+        try:
+            await feed.abort()
+        except Exception as error:
+            diagnostics.failure("recording.abort-failed", error, call=self._about.call_id)
