@@ -1,0 +1,174 @@
+"""Messages that are to go out: checked, kept in custody, put into the queue.
+
+(1) the sender is the account's, the recipient a number who did not opt out, the text passes the card guard;
+(2) money for its segments is set aside;
+(3) the content is kept, then the record;
+(4) the queue row is written, with whatever the caller wants in the same transaction, and the messenger woken.
+
+A crash before (4) leaves records that nobody was promised anything about; after (4) the message is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from sealwire.communications.cardguard import CardPolicy, guard, holds_card
+from sealwire.communications.messages.centre import CentreMissing
+from sealwire.communications.messages.charging import MessageSpending, Reserved
+from sealwire.communications.messages.opt_outs import OptOuts
+from sealwire.communications.messages.queue import Redaction, queries
+from sealwire.communications.messages.segments import Cut, cut
+from sealwire.custody.categories import MessageContent, MessageRecord
+from sealwire.custody.lifecycle import Custody
+from sealwire.errors import Malformed, Refused
+from sealwire.ground.postgres.database import Connection
+from sealwire.vocabulary import E164, AccountId, CredentialId, MessageId, Party, RecordId
+
+VALIDITY_S_MIN, VALIDITY_S_MAX, VALIDITY_S_DEFAULT = 60, 2 * 86_400, 86_400
+WithRow = Callable[[Connection, MessageId], Awaitable[None]]
+
+
+class SenderNotAllowed(Refused):
+    """This account may not send under this sender: take one of its numbers, or a name that the operator allowed it."""
+
+
+class SenderMissing(Refused):
+    """The account has no number to send from; the operator assigns it one."""
+
+
+class ValidityOutOfRange(Malformed):
+    """A message is valid for 60 seconds to 2 days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How one message is wanted, where it differs from what the account says."""
+
+    redaction: Redaction | None = None
+    validity_s: int = VALIDITY_S_DEFAULT
+    credential: CredentialId | None = None
+    with_row: WithRow | None = None
+    is_reply: bool = False
+    """An answer to an opt-out word, which the person asked for by sending it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """A message that passed every check."""
+
+    message: MessageId
+    sender: Party = field(repr=False)
+    recipient: Party = field(repr=False)
+    text: str = field(repr=False)
+    cut: Cut = field(repr=False)
+    redaction: Redaction
+    accepted_at: dt.datetime
+    expires_at: dt.datetime
+
+
+class _Terms(msgspec.Struct, frozen=True):
+    """What the database says of an account before a message is accepted."""
+
+    redaction: Redaction
+    opt_outs: int
+    sender: str | None
+
+
+_terms = msgspec.json.Decoder(_Terms)
+
+
+class MessageOutbox:
+    """One per process that sends: the API, and call control."""
+
+    def __init__(
+        self, custody: Custody, *, opt_outs: OptOuts, spending: MessageSpending | None, has_centre: bool = True
+    ) -> None:
+        self._custody, self._opt_outs, self._spending = custody, opt_outs, spending
+        self._has_centre = has_centre
+
+    async def send(
+        self, account: AccountId, *, sender: Party | None, recipient: Party, text: str, wish: Wish | None = None
+    ) -> MessageId:
+        """Accept a message; it is sent when this returns, whatever happens next. See `Wish` for the rest.
+
+        SenderNotAllowed, SenderMissing, RecipientOptedOut, CardNumberRefused, Malformed for a text or number,
+        CentreMissing, and what `Spending.admit_message` refuses.
+        """
+        if not self._has_centre:
+            raise CentreMissing
+        chosen = wish or Wish()
+        letter = await self._checked(account, sender, recipient, text, chosen)  # (1)
+        admission: Reserved | None = None
+        if self._spending is not None:  # (2)
+            admission = await self._spending.admit_message(
+                account, recipient=letter.recipient, segments=len(letter.cut.pieces), credential=chosen.credential
+            )
+        try:
+            content = await self._keep(account, letter)  # (3)
+            await self._enqueue(account, letter, content, admission, chosen.with_row)  # (4)
+        except BaseException:
+            if admission is not None:
+                await asyncio.shield(admission.settle(segments=0))
+            raise
+        return letter.message
+
+    async def _checked(
+        self, account: AccountId, sender: Party | None, recipient: Party, text: str, wish: Wish
+    ) -> _Letter:
+        if not VALIDITY_S_MIN <= wish.validity_s <= VALIDITY_S_MAX:
+            raise ValidityOutOfRange
+        to = Party(E164.parse(recipient.text).text)
+        terms = await self._terms(account, sender)
+        if terms.sender is None:
+            raise SenderMissing if sender is None else SenderNotAllowed
+        own = Party(terms.sender)
+        if not wish.is_reply:
+            await self._opt_outs.require_wanted(account, sender=own, recipient=to, version=terms.opt_outs)
+        passed = await self._guarded(account, text)
+        now = self._custody.clock.now()
+        return _Letter(
+            MessageId.new(), own, to, passed, cut(passed), wish.redaction or terms.redaction, now,
+            now + dt.timedelta(seconds=wish.validity_s),
+        )  # fmt: skip
+
+    async def _guarded(self, account: AccountId, text: str) -> str:
+        """The text as the account's policy lets it pass; the policy is only asked for when there is a card number."""
+        if not holds_card(text):
+            return text
+        return guard(text, CardPolicy.MASK if self._spending is None else await self._spending.card_policy(account))
+
+    async def _terms(self, account: AccountId, sender: Party | None) -> _Terms:
+        wanted = sender.text if sender is not None else None
+        return _terms.decode(await self._custody.database.call(queries.message_terms, account.value, wanted))
+
+    async def _keep(self, account: AccountId, letter: _Letter) -> RecordId:
+        parties = {"sender": letter.sender, "recipient": letter.recipient}
+        content = MessageContent(message_id=letter.message, accepted_at=letter.accepted_at, text=letter.text, **parties)
+        kept = await self._custody.keep(account, content)
+        record = MessageRecord(
+            message_id=letter.message, direction="out", accepted_at=letter.accepted_at,
+            encoding=letter.cut.encoding.value, segments=len(letter.cut.pieces), redaction=letter.redaction.value,
+            **parties,
+        )  # fmt: skip
+        await self._custody.keep(account, record)
+        return kept.record
+
+    async def _enqueue(
+        self, account: AccountId, letter: _Letter, content: RecordId, admission: Reserved | None,
+        with_row: WithRow | None,
+    ) -> None:  # fmt: skip
+        row = (
+            account.value, letter.message.value, letter.redaction.value, content.value, len(letter.cut.pieces),
+            letter.accepted_at, letter.expires_at, admission.reservation if admission is not None else None,
+        )  # fmt: skip
+        if with_row is None:
+            await self._custody.database.call(queries.enqueue_message, *row)
+            return
+        async with self._custody.database.account(account) as connection:
+            await connection.execute(queries.enqueue_message, *row)
+            await with_row(connection, letter.message)
