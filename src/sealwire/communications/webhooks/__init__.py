@@ -1,0 +1,1 @@
+"""Events told to customers: signed references, never contents."""
