@@ -1,0 +1,1 @@
+"""Reports: extracts of records that are made in the background and fetched when they are ready."""
