@@ -10,6 +10,7 @@ from sealwire.doors.process import run_process
 from sealwire.ground import diagnostics
 from sealwire.ground.clock import SystemClock
 from sealwire.ground.local_ca import local_certificates
+from sealwire.ground.process import settle
 
 
 async def main(settings: Settings) -> None:
@@ -19,6 +20,7 @@ async def main(settings: Settings) -> None:
         certificates = local_certificates(settings, clock=SystemClock())
         async with connected_parts(settings) as parts:
             server = server_for(create_app(parts), certificate=certificates.certificate, key=certificates.key)
+            settle()
             diagnostics.event("api.listening", address=settings.api_listen)
             await serve_until_cancelled(server, listening)
 

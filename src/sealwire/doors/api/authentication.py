@@ -28,6 +28,7 @@ class Who(Enum):
     ANYBODY = "no credential needed"
     ANY_OF_ACCOUNT = "any credential of the account"
     ACCOUNT_OR_OPERATOR = "any credential of the account, or the operator"
+    CONFIGURER_OR_OPERATOR = "a credential with the scope `account:configure`, or the operator"
 
 
 def operation(
@@ -43,25 +44,33 @@ def operation(
     return {"operation_id": name, "tags": [tag], "opt": {"who": who, "raises": tuple(raises), "body": body}, **more}
 
 
-async def visit_of(parts: Parts, headers: Iterable[tuple[bytes, bytes]]) -> Visit:
-    """The visit behind an `Authorization: Bearer` header (RFC 6750); NotAuthenticated without a good one."""
+async def visit_of(parts: Parts, headers: Iterable[tuple[bytes, bytes]], *, source: str | None) -> Visit:
+    """The visit behind an `Authorization: Bearer` header (RFC 6750); NotAuthenticated without a good one.
+
+    `source` is the address the connection really comes from; no header can state another.
+    """
     stated = [value for name, value in headers if name == b"authorization"]
     scheme, _, secret = stated[0].decode("latin-1").partition(" ") if len(stated) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not secret.isascii():
         raise NotAuthenticated
-    principal = await authenticate(parts.database, secret.strip())
-    return Visit(parts, principal, hmac.digest(secret.strip().encode(), b"sealwire/idempotency/v1", "sha256"))
+    principal = await authenticate(parts.database, secret.strip(), source=source, now=parts.clock.now())
+    hashing_key = hmac.digest(secret.strip().encode(), b"sealwire/idempotency/v1", "sha256")
+    return Visit(parts, principal, hashing_key, source)
 
 
-def require_scope(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Litestar's guard on every operation: runs before the body is read."""
+async def require_scope(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Litestar's guard on every operation: runs before the body is read. One that is not async gets a thread."""
+    if "who" not in handler.opt and connection.scope["method"] == "OPTIONS":  # type: ignore[typeddict-item]
+        return  # the framework's own handler, which names the methods of an address
     who = handler.opt["who"]
     if who is Who.ANYBODY:
         return
     visit: Visit = connection.scope["state"]["visit"]
     if isinstance(who, Scope):
         visit.principal.require(who)
-    if who is not Who.ACCOUNT_OR_OPERATOR and who is not Scope.OPERATOR:
+    if who is Who.CONFIGURER_OR_OPERATOR and visit.principal.account is not None:
+        visit.principal.require(Scope.CONFIGURE)
+    if who not in (Who.ACCOUNT_OR_OPERATOR, Who.CONFIGURER_OR_OPERATOR, Scope.OPERATOR):
         visit.principal.in_account()
     if who is Scope.OPERATOR and visit.principal.account is not None:
         raise NotPermitted("only the operator's own credential does this")

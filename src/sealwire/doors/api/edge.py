@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send
 
 from sealwire.doors.api.authentication import PUBLIC_PATHS, visit_of
+from sealwire.doors.api.pace import Pace, TooManyRequests, class_of
 from sealwire.doors.api.parts import Parts
 from sealwire.doors.api.problems import (
     MEDIA_TYPE,
@@ -26,6 +27,7 @@ from sealwire.doors.api.problems import (
     document,
 )
 from sealwire.ground import diagnostics
+from sealwire.vocabulary import CredentialId
 
 SECURITY_HEADERS = {
     b"strict-transport-security": b"max-age=63072000",
@@ -36,17 +38,37 @@ SECURITY_HEADERS = {
 }
 
 
+JSON_TYPES = frozenset({b"application/json"})
+MEDIA_TYPES = frozenset(
+    {b"audio/wav", b"audio/x-wav", b"audio/vnd.wave", b"application/age", b"application/octet-stream"}
+)
+MEDIA_UPLOAD = ("POST", "/v1/media")
+"""The one operation whose body is not JSON: it has limits of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much of us one request may take."""
 
+    body_types: frozenset[bytes] = JSON_TYPES
     body_bytes_max: int = 1 << 20
+    media_bytes_max: int = 20 << 20
+    media_s: float = 180.0
     body_pause_s: float = 10.0
     body_s: float = 30.0
     answer_s: float = 45.0
     requests_at_once: int = 200
     linger_bytes: int = 4 << 20
     linger_s: float = 1.0
+
+    def of(self, scope: HTTPScope) -> Limits:
+        """For this request: a media file may be larger and take longer to arrive."""
+        if (scope["method"], scope["path"]) != MEDIA_UPLOAD:
+            return self
+        return replace(
+            self, body_types=MEDIA_TYPES, body_bytes_max=self.media_bytes_max, body_s=self.media_s,
+            answer_s=self.media_s + self.answer_s,
+        )  # fmt: skip
 
 
 class _Body:
@@ -56,7 +78,7 @@ class _Body:
         headers = dict(scope["headers"])
         self.declared = int(size) if (size := headers.get(b"content-length", b"0")).isdigit() else 0
         self.is_whole = self.declared == 0 and b"transfer-encoding" not in headers
-        self.is_json = headers.get(b"content-type", b"").partition(b";")[0].strip().lower() == b"application/json"
+        self.type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         self._receive, self._limits = receive, limits
         self._received = 0
         self._deadline = asyncio.get_running_loop().time() + limits.body_s
@@ -65,7 +87,7 @@ class _Body:
         """What the headers alone show to be wrong."""
         if self.declared > self._limits.body_bytes_max:
             raise BodyTooLarge
-        if not self.is_whole and not self.is_json:
+        if not self.is_whole and self.type not in self._limits.body_types:
             raise ContentTypeWrong
 
     async def receive(self) -> HTTPReceiveMessage:
@@ -110,6 +132,7 @@ class _Answer:
         self._send, self._body, self._request_id = send, body, request_id
         self.deadline: asyncio.Timeout | None = deadline
         self.status = 0
+        self.added: list[tuple[bytes, bytes]] = []
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -133,6 +156,7 @@ class _Answer:
     def _completed(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         given = {name.lower() for name, _ in headers}
         headers += [(name, value) for name, value in SECURITY_HEADERS.items() if name not in given]
+        headers += self.added
         headers.append((b"x-request-id", self._request_id.encode()))
         if not self._body.is_whole:
             headers.append((b"connection", b"close"))
@@ -142,8 +166,11 @@ class _Answer:
 class Edge:
     """Wraps the application."""
 
-    def __init__(self, application: ASGIApp, parts: Parts, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self, application: ASGIApp, parts: Parts, *, limits: Limits | None = None, pace: Pace | None = None
+    ) -> None:
         self._application, self._parts, self._limits = application, parts, limits or Limits()
+        self._pace = pace or Pace()
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -159,8 +186,9 @@ class Edge:
         request_id = f"req_{secrets.token_hex(16)}"
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id
-        body = _Body(scope, receive, self._limits)
-        deadline = asyncio.timeout(self._limits.answer_s)
+        limits = self._limits.of(scope)
+        body = _Body(scope, receive, limits)
+        deadline = asyncio.timeout(limits.answer_s)
         answer = _Answer(send, body, request_id, deadline)
         try:
             async with deadline:
@@ -184,9 +212,20 @@ class Edge:
         if self._running > self._limits.requests_at_once:
             raise TooBusy
         if scope["path"] not in PUBLIC_PATHS:
-            state["visit"] = await visit_of(self._parts, scope["headers"])
+            client = scope.get("client")
+            state["visit"] = await visit_of(self._parts, scope["headers"], source=client[0] if client else None)
+            self._keep_pace(scope, state["visit"].principal.credential, answer)
         body.refuse_early()
         await self._application(scope, body.receive, answer.send)
+
+    def _keep_pace(self, scope: HTTPScope, credential: CredentialId, answer: _Answer) -> None:
+        kind = class_of(str(scope["method"]), scope["path"])
+        try:
+            standing = self._pace.take(credential, kind, now_s=self._parts.clock.monotonic_s())
+        except TooManyRequests as error:
+            answer.added = error.standing.headers() if error.standing else []
+            raise
+        answer.added = standing.headers()
 
 
 def _known_method(scope: HTTPScope) -> str:

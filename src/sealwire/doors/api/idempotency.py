@@ -81,6 +81,11 @@ class Once:
         if done is None:
             raise SameRequestRunning
 
+    async def settle(self, connection: Connection, account: AccountId, resource: str) -> None:
+        """What was made after all, for work that is done elsewhere between `remember` and here: one transaction."""
+        if self._key is not None:
+            await connection.execute(_queries.settle_idempotent, account.value, self._credential, self._key, resource)
+
     @property
     def _credential(self) -> UUID:
         return self._visit.principal.credential.value

@@ -16,6 +16,7 @@ from litestar.openapi.spec import License
 
 from sealwire import __version__
 from sealwire.doors.api.authentication import Who
+from sealwire.doors.api.pace import TooManyRequests
 from sealwire.doors.api.problems import (
     MEDIA_TYPE,
     BodyCutOff,
@@ -33,6 +34,7 @@ from sealwire.doors.api.problems import (
 from sealwire.errors import Gone, Malformed, SealwireError, Unavailable
 from sealwire.governance.credentials import NotAuthenticated
 from sealwire.governance.principals import NotPermitted
+from sealwire.vocabulary import Purpose
 
 CONFIGURATION = OpenAPIConfig(
     title="Sealwire",
@@ -59,12 +61,38 @@ def complete(document: dict[str, Any], operations: Iterable[HTTPRouteHandler]) -
     """The framework's document with scopes, errors and examples."""
     by_name = {str(handler.operation_id): handler for handler in operations}
     schemas = document["components"]["schemas"]
-    schemas |= msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")[1]
+    exact = _exactly_as_taken(by_name.values())
+    schemas |= {name: schema for name, schema in exact.items() if name not in schemas or "properties" in schema}
     document["components"]["securitySchemes"] = _SECURITY
     for path in document["paths"].values():
         for entry in path.values():
             _complete_operation(entry, by_name[entry["operationId"]], schemas)
-    return document
+    completed: dict[str, Any] = _made_portable(document)
+    return completed
+
+
+def _exactly_as_taken(operations: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
+    """Bodies as msgspec, which reads them, describes them: unknown fields, kinds and bounds included."""
+    bodies = [handler.parsed_fn_signature.parameters.get("data") for handler in operations]
+    taken = [Problem, *dict.fromkeys(field.annotation for field in bodies if field is not None)]
+    return msgspec.json.schema_components(taken, ref_template="#/components/schemas/{name}")[1]
+
+
+def _made_portable(schema: Any) -> Any:
+    r"""`\Z` is Python's; what every reader of the document knows is `$` (ECMA 262). One choice is a constant."""
+    match schema:
+        case {"enum": [only], **rest}:
+            return {"const": only, **rest}
+        case dict():
+            return {
+                name: value.replace("\\Z", "$")
+                if name == "pattern" and isinstance(value, str)
+                else _made_portable(value)
+                for name, value in schema.items()
+            }
+        case list():
+            return [_made_portable(each) for each in schema]
+    return schema
 
 
 def example_of(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:  # noqa: PLR0911 - one return for each form
@@ -78,6 +106,8 @@ def example_of(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:  # noqa:
         return example_of(options[0], schemas)
     if "properties" in schema:
         return {name: example_of(field, schemas) for name, field in schema["properties"].items()}
+    if "const" in schema:
+        return schema["const"]
     if "enum" in schema:
         return schema["enum"][0]
     match schema.get("type"):
@@ -115,7 +145,9 @@ def _complete_operation(entry: dict[str, Any], handler: HTTPRouteHandler, schema
     entry.pop("deprecated", None)
     for parameter in entry.get("parameters", ()):
         _tidy_parameter(parameter)
-    if "requestBody" in entry:
+    if (raw := handler.opt.get("raw_body")) is not None:
+        entry["requestBody"] = raw
+    elif "requestBody" in entry:
         _give_examples(entry["requestBody"]["content"], schemas)
         if handler.opt["body"] is not None:
             entry["requestBody"]["content"]["application/json"]["example"] = handler.opt["body"]
@@ -123,6 +155,8 @@ def _complete_operation(entry: dict[str, Any], handler: HTTPRouteHandler, schema
     for code, answer in answers.items():
         answer["description"] = _STATUS_TITLES[int(code)]
         answer.pop("headers", None)
+        for media_type in handler.opt.get("also_answers", ()):
+            answer["content"][media_type] = next(iter(answer["content"].values()))
         _give_examples(answer.get("content", {}), schemas)
     if who is Who.ANYBODY:
         answers["503"] = {**answers["200"], "description": "A part is not ready"}
@@ -132,7 +166,8 @@ def _complete_operation(entry: dict[str, Any], handler: HTTPRouteHandler, schema
 
 
 def _errors_of(entry: dict[str, Any], handler: HTTPRouteHandler) -> list[type[SealwireError]]:
-    errors: list[type[SealwireError]] = [] if handler.opt["who"] is Who.ANYBODY else [NotAuthenticated, NotPermitted]
+    has_credential = handler.opt["who"] is not Who.ANYBODY
+    errors: list[type[SealwireError]] = [NotAuthenticated, NotPermitted, TooManyRequests] if has_credential else []
     errors += [QueryWrong]
     if "requestBody" in entry:
         errors += [*_OF_BODIES, Malformed]
@@ -160,4 +195,11 @@ def _give_examples(content: dict[str, Any], schemas: dict[str, Any]) -> None:
 def _tidy_parameter(parameter: dict[str, Any]) -> None:
     for name in ("deprecated", "allowEmptyValue", "allowReserved"):
         parameter.pop(name, None)
-    parameter["schema"].pop("description", None)
+    schema = parameter["schema"]
+    schema.pop("description", None)
+    stated = [option for option in schema.get("oneOf", ()) if option != {"type": "null"}]
+    if len(stated) == 1:  # a parameter is left out, it cannot be null
+        del schema["oneOf"]
+        parameter["schema"] = stated[0] | schema
+    if schema.get("enum") == list(Purpose):  # one name for it, in bodies and headers
+        parameter["schema"] = {"$ref": "#/components/schemas/Purpose"}

@@ -24,8 +24,9 @@ Position = tuple[dt.datetime, UUID]
 T = TypeVar("T")
 
 Cursor = Annotated[
-    str | None, QueryParameter(description="`next_cursor` of the page before, passed on as it came.", max_length=200)
-]
+    str | None, QueryParameter(description="`next_cursor` of the page before, passed on as it came.", max_length=200,
+                               schema_extra={"pattern": "^[A-Za-z0-9_-]{1,200}$"})
+]  # fmt: skip
 Limit = Annotated[int, QueryParameter(ge=1, le=LIMIT_MAX, description="How many entries at most.")]
 
 

@@ -10,13 +10,21 @@ from typing import TypeAlias
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
+from sealwire.communications.accounting.spending import AccountSpending
+from sealwire.communications.addresses import Reach
+from sealwire.communications.calls.remote import SwitchboardClient
+from sealwire.communications.messages.opt_outs import OptOuts
+from sealwire.communications.messages.outbox import MessageOutbox
+from sealwire.communications.webhooks.announcer import OutboxAnnouncer
 from sealwire.config import Settings
 from sealwire.custody.lifecycle import Custody, connect_custody
 from sealwire.evidence.client import SequencerClient
+from sealwire.governance.billing.tariff import load_tariff
 from sealwire.governance.principals import Principal
 from sealwire.ground.clock import Clock, SystemClock
 from sealwire.ground.postgres.cluster import dsn
 from sealwire.ground.postgres.database import Database
+from sealwire.ground.secretbox import SecretBox
 from sealwire.vocabulary import AccountId
 
 DATABASE_ROLE = "sealwire_service"
@@ -31,6 +39,15 @@ class Parts:
     custody: Custody
     sequencer: SequencerClient
     clock: Clock
+    secretbox: SecretBox
+    switchboard: SwitchboardClient
+    opt_outs: OptOuts
+    outbox: MessageOutbox
+
+    @property
+    def reach(self) -> Reach:
+        """Where customers' pages, webhooks and trunks may be."""
+        return Reach.parse(self.settings.egress_allow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +57,8 @@ class Visit:
     parts: Parts
     principal: Principal
     hashing_key: bytes
+    source: str | None = None
+    """The address the request came from, as the server saw it."""
 
     @property
     def account(self) -> AccountId:
@@ -56,9 +75,17 @@ PartsHere: TypeAlias = NamedDependency[SkipValidation[Parts]]
 @asynccontextmanager
 async def connected_parts(settings: Settings, *, database_dsn: str | None = None) -> AsyncIterator[Parts]:
     """Connect to the database; keeper and sequencer are found when they are first needed."""
-    clock = SystemClock()
+    clock, switchboard = SystemClock(), SwitchboardClient(settings.switchboard_socket)
     custody = await connect_custody(settings, database_dsn or dsn(settings, DATABASE_ROLE), clock, connections_max=12)
     try:
-        yield Parts(settings, custody.database, custody, custody.sequencer, clock)
+        opt_outs = OptOuts(custody)
+        announcer = OutboxAnnouncer(custody.database, clock)
+        spending = AccountSpending(custody.database, clock, load_tariff(settings.tariff), announcer=announcer)
+        outbox = MessageOutbox(custody, opt_outs=opt_outs, spending=spending, has_centre=bool(settings.smsc))
+        yield Parts(
+            settings, custody.database, custody, custody.sequencer, clock, SecretBox.open(settings), switchboard,
+            opt_outs, outbox,
+        )  # fmt: skip
     finally:
+        await switchboard.close()
         await custody.close()

@@ -24,6 +24,7 @@ from litestar.exceptions import (
 from litestar.types import Method
 from litestar.utils.path import normalize_path
 
+from sealwire.doors.api.pace import TooManyRequests
 from sealwire.errors import Broken, Gone, Malformed, Missing, Refused, SealwireError, Unavailable
 from sealwire.governance.agreements import NoAgreement
 from sealwire.governance.credentials import NotAuthenticated
@@ -33,7 +34,7 @@ from sealwire.ground.postgres.database import DatabaseUnavailable
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
-_METHODS: tuple[Method, ...] = ("GET", "POST", "DELETE")
+_METHODS: tuple[Method, ...] = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class BodyNotJson(Malformed):
@@ -69,11 +70,11 @@ class MethodNotAllowed(Malformed):
 
 
 class ContentTypeWrong(Malformed):
-    """Bodies are JSON here: send `Content-Type: application/json`."""
+    """Bodies are JSON (`Content-Type: application/json`); a media file is audio/wav, age or octet-stream, see there."""
 
 
 class BodyTooLarge(Malformed):
-    """The request body is larger than 1 MiB, which no operation needs; it was not read to its end."""
+    """The request body is larger than 1 MiB (a media file: 20 MiB); it was not read to its end."""
 
 
 class HttpMalformed(Malformed):
@@ -108,6 +109,7 @@ _STATUSES: dict[type[SealwireError], int] = {
     NotPermitted: 403,
     PurposeMissing: 403,
     NoAgreement: 403,
+    TooManyRequests: 429,
     Refused: 409,
     Missing: 404,
     Gone: 410,
@@ -174,6 +176,8 @@ def document(error: Exception, request_id: str) -> tuple[int, dict[str, str], by
         headers["WWW-Authenticate"] = 'Bearer realm="sealwire"'
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_S)
+    if isinstance(known, TooManyRequests):
+        headers["Retry-After"] = str(known.standing.retry_after_s if known.standing else 1)
     problem = Problem(
         type=type_of(kind), title=title_of(kind), status=status, detail=str(known), instance=request_id,
         certificate=certificate, errors=fields,
@@ -185,8 +189,20 @@ def as_problem(request: Request[object, object, State], error: Exception) -> Res
     """Litestar's exception handler for everything."""
     status, headers, body = document(error, request.scope["state"]["request_id"])
     if isinstance(error, MethodNotAllowedException):
-        headers["Allow"] = ", ".join(method for method in _METHODS if _is_routed(request, method))
+        headers["Allow"] = _allowed(request)
     return Response(body, status_code=status, headers=headers, media_type=MEDIA_TYPE)
+
+
+async def name_methods(request: Request[object, object, State]) -> Response[None] | None:
+    """Litestar's hook before each request: OPTIONS is answered here, as the framework's own handler knows one method
+    of each address only."""
+    if request.scope["method"] != "OPTIONS":
+        return None
+    return Response(None, status_code=204, headers={"Allow": _allowed(request)})
+
+
+def _allowed(request: Request[object, object, State]) -> str:
+    return ", ".join(method for method in _METHODS if _is_routed(request, method))
 
 
 def _is_routed(request: Request[object, object, State], method: Method) -> bool:

@@ -20,7 +20,7 @@ from markupsafe import Markup, escape
 from sealwire.doors.api.authentication import Who, operation
 from sealwire.doors.api.openapi import example_of
 
-_METHODS = ("get", "post", "delete")
+_METHODS = ("get", "post", "put", "patch", "delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +152,12 @@ def curl(path: str, method: str, entry: dict[str, Any], schemas: dict[str, Any],
         elif parameter["name"] == "Sealwire-Purpose":
             lines.append("-H 'Sealwire-Purpose: quality-assurance'")
         elif parameter["name"] == "Idempotency-Key":
-            lines.append('-H "Idempotency-Key: $(uuidgen)"')
+            lines.append('-H "Idempotency-Key: $(cat /proc/sys/kernel/random/uuid)"')
     body = entry.get("requestBody", {}).get("content", {}).get("application/json")
     if body:
         lines += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(body['example'], ensure_ascii=False)}'"]
-    if method == "delete":
-        lines.append("-X DELETE")
+    if method not in ("get", "post") or (method == "post" and not body):
+        lines.append(f"-X {method.upper()}")
     if "audio/wav" in str(entry["responses"].get("200", {}).get("content", {})):
         lines.append("-o recording.wav")
     lines.append(f"'{address}{path}{'?' + '&'.join(query) if query else ''}'")

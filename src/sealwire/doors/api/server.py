@@ -19,6 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from sealwire.config import Settings
 from sealwire.doors.api.edge import SECURITY_HEADERS
 from sealwire.doors.api.problems import MEDIA_TYPE, HttpMalformed, document
+from sealwire.doors.api.transport import TransportSeen
 from sealwire.errors import Malformed, Unavailable
 from sealwire.ground import diagnostics
 
@@ -42,6 +43,7 @@ class PatientProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.app_state = {**self.app_state, "transport": TransportSeen.of(transport)}
         self._await_headers()
 
     def data_received(self, data: bytes) -> None:

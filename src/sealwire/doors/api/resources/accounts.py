@@ -19,7 +19,6 @@ from sealwire.doors.api.fields import (
     IdempotencyKey,
     Moment,
     MomentOrNull,
-    NumberText,
     id_in_address,
 )
 from sealwire.doors.api.idempotency import REPLAYED, IdempotencyConflict, IdempotencyKeyMalformed, Once
@@ -27,9 +26,9 @@ from sealwire.doors.api.parts import Here, Visit
 from sealwire.doors.api.problems import IdMalformed
 from sealwire.doors.api.resources.credentials import SHOWN_ONCE, SecretText
 from sealwire.governance import accounts, credentials
-from sealwire.governance.accounts import Account, AccountMissing, NumberTaken
+from sealwire.governance.accounts import Account, AccountMissing
 from sealwire.governance.principals import Scope
-from sealwire.vocabulary import E164, AccountId, CredentialId, Purpose
+from sealwire.vocabulary import AccountId, CredentialId, Purpose
 
 LogKey = Annotated[
     str,
@@ -78,29 +77,6 @@ class AccountMade(msgspec.Struct, kw_only=True):
 
     account: AccountSeen
     credential: FirstCredential
-
-
-class NewNumber(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A number and the service that answers it."""
-
-    number: NumberText
-    service: Annotated[
-        str, Meta(description="`greeting`: greets, takes a digit, records.", examples=["greeting"], max_length=40)
-    ]
-
-
-class NumberSeen(msgspec.Struct, kw_only=True):
-    """A number that routes to the account."""
-
-    number: NumberText
-    service: Annotated[str, Meta(examples=["greeting"])]
-    assigned_at: Moment
-
-
-class Numbers(msgspec.Struct, kw_only=True):
-    """All numbers of the account."""
-
-    items: list[NumberSeen]
 
 
 @post(
@@ -156,42 +132,6 @@ async def get_account(here: Here, account_id: AccountPath) -> AccountSeen:
     async with here.parts.database.account(wanted) as connection:
         account = await accounts.find(connection, wanted)
     return _seen(account)
-
-
-@post(
-    "/v1/accounts/{account_id:str}/numbers",
-    **operation(
-        "assign-number", "Numbers", Scope.OPERATOR, summary="Route a number to an account",
-        raises=(AccountMissing, NumberTaken, IdMalformed, IdempotencyConflict, IdempotencyKeyMalformed),
-    ),
-)  # fmt: skip
-async def assign_number(
-    here: Here,
-    account_id: AccountPath,
-    data: JSONBody[NewNumber],
-    request: Request[Any, Any, Any],
-    idempotency_key: IdempotencyKey = None,
-) -> Response[NumberSeen]:
-    """Calls to this number are answered by the service, on this account's behalf."""
-    account, number = id_in_address(AccountId, account_id), E164.parse(data.number)
-    once = await Once.of(request, here, idempotency_key)
-    async with here.parts.database.account(account) as connection:
-        await accounts.find(connection, account)
-        replayed = await once.seen(connection, account) is not None
-        if not replayed:
-            await accounts.assign_number(connection, account, number, service=data.service, clock=here.parts.clock)
-            await once.remember(connection, account, "number")
-        rows = await accounts.list_numbers(connection, account)
-    (row,) = (row for row in rows if row["number"] == number.text)
-    return Response(msgspec.convert(row, NumberSeen), headers=REPLAYED if replayed else {})
-
-
-@get("/v1/numbers", **operation("list-numbers", "Numbers", Scope.READ, summary="List the account's numbers"))
-async def list_numbers(here: Here) -> Numbers:
-    """All of them: an account has few. To change them, ask the operator."""
-    async with here.parts.database.account(here.account) as connection:
-        rows = await accounts.list_numbers(connection, here.account)
-    return Numbers(items=[msgspec.convert(row, NumberSeen) for row in rows])
 
 
 async def _replayed(here: Visit, account_id: AccountId) -> Response[AccountMade]:

@@ -159,7 +159,7 @@ async def create_erasure(
 ) -> Response[ErasureSeen]:
     """Hidden when this answers, unreadable within seconds, removed within a day, gone from backups at the end of
     their cycle. A call is erased with its recordings. By number: every record in which it occurs, whole, whichever
-    side of the call it was on. Records a statute protects stay; naming one of them is refused.
+    side of the call it was on. Records a statute protects stay, and lose the number; naming one of them is refused.
     """
     named = [name for name in ("call", "records", "number", "day") if getattr(data, name) is not None]
     if len(named) != 1:
@@ -224,7 +224,7 @@ async def _records(here: Visit, data: NewErasure) -> list[StoredRecord]:
         found = await records_of_number(custody, here.principal, number, purpose=purpose)
     else:
         return []
-    return [row for row in found if not row.category.survives_closure]
+    return [row for row in found if row.category.is_detachable or not row.category.survives_closure]
 
 
 async def _request(here: Visit, connection: Connection, data: NewErasure, records: list[StoredRecord]) -> ErasureId:

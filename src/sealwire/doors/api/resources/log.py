@@ -20,7 +20,7 @@ from sealwire.governance import accounts
 FOREVER = "private, max-age=31536000, immutable"
 TEXT = "text/plain"
 Path = Annotated[list[str], Meta(description="Hashes in base64, leaf side first (RFC 6962).", examples=[["q83v..."]])]
-INDEX_MAX = (1 << 63) - 1
+INDEX_MAX = (1 << 53) - 1  # what every reader of JSON can tell from its neighbours
 
 
 class InclusionSeen(msgspec.Struct, kw_only=True):
@@ -75,7 +75,9 @@ async def get_tile(
     here: Here,
     path: Annotated[
         str,
-        PathParameter(description="`<L>/<N>[.p/<W>]` or `entries/<N>[.p/<W>]`.", schema_extra={"examples": ["0/000"]}),
+        PathParameter(
+            description="`<L>/<N>[.p/<W>]` or `entries/<N>[.p/<W>]`.", schema_extra={"examples": ["0/000.p/1"]}
+        ),
     ],
 ) -> Response[bytes]:
     """Hashes or entries of the log (C2SP tlog-tiles). Full tiles never change, and say so."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import msgspec
-from litestar import get
+from litestar import Request, get
 from litestar.params import QueryParameter
 from litestar.response import Stream
 from msgspec import Meta
 
+from sealwire.communications.recordings.wav import wav_header
 from sealwire.custody.categories import Recording, category_of
 from sealwire.custody.lifecycle import RecordErased, RecordMissing
 from sealwire.custody.store import StoredRecord
@@ -29,13 +31,14 @@ from sealwire.doors.api.fields import (
     Sha256Hex,
     base64_text,
     id_in_address,
+    id_pattern,
 )
 from sealwire.doors.api.pagination import LIMIT_DEFAULT, Cursor, Limit, Position, cut_page, read_cursor
 from sealwire.doors.api.parts import Here
 from sealwire.doors.api.problems import CursorMalformed, IdMalformed
 from sealwire.doors.api.resources.calls import ContentGone, only_one
-from sealwire.doors.api.wav import audio_bytes, wav_header
-from sealwire.errors import Malformed, Unavailable
+from sealwire.doors.api.wav import audio_bytes
+from sealwire.errors import Malformed, Refused, Unavailable
 from sealwire.governance.principals import PurposeMissing, Scope
 from sealwire.vocabulary import CallId, RecordId
 
@@ -43,8 +46,36 @@ RECORDINGS = category_of(Recording)
 OPENING = (RecordMissing, RecordErased, ContentGone, IdMalformed, PurposeMissing, Malformed, Unavailable)
 CallFilter = Annotated[
     str | None,
-    QueryParameter(description="Only the recordings of this call (`call_...`); then all on one page.", max_length=100),
+    QueryParameter(
+        description="Only the recordings of this call (`call_...`); then all on one page.",
+        max_length=100,
+        schema_extra=id_pattern("call"),
+    ),
 ]
+
+
+class RecordingSealedToCustomer(Refused):
+    """Only the customer can open this recording: accept application/age, and open the download with `age -d -i KEY`."""
+
+
+class RecordingEncryptedForCall(Refused):
+    """Only who gave the call its cipher can open this: accept application/octet-stream, then `openssl enc -d`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a recording leaves the house."""
+
+    media_type: str
+    suffix: str
+    otherwise: type[Refused] | None
+
+
+_FORMS = {
+    "provider": _Form("audio/wav", ".wav", None),
+    "age": _Form("application/age", ".wav.age", RecordingSealedToCustomer),
+    "aes-cbc": _Form("application/octet-stream", ".wav.aes", RecordingEncryptedForCall),
+}
 
 
 class RecordingSeen(msgspec.Struct, kw_only=True):
@@ -54,7 +85,22 @@ class RecordingSeen(msgspec.Struct, kw_only=True):
     call_id: CallIdText
     started_at: Moment
     duration_ms: Annotated[int, Meta(examples=[4980])]
-    audio_bytes: Annotated[int, Meta(description="Size of the audio without the WAV header.", examples=[79680])]
+    audio_bytes: Annotated[
+        int, Meta(description="Size of the audio without the WAV header, or of the encrypted file.", examples=[79680])
+    ]
+    channels: Annotated[int, Meta(description="1 mixed, or 2: the caller left, the others right.", examples=[1])]
+    encryption: Annotated[
+        str,
+        Meta(
+            description="provider: opened for whoever may. age: sealed to your public keys, nobody here can open it. "
+            "aes-cbc: encrypted with the cipher the call was given.",
+            examples=["provider"],
+        ),
+    ]
+    key_id: Annotated[
+        str | None,
+        Meta(description="The recipients that can open it, separated by commas; null unless age.", examples=[None]),
+    ]
     due_on: DueOn
     commitment: Commitment
 
@@ -139,33 +185,52 @@ async def open_recording(here: Here, record_id: RecordPath, purpose: PurposeHead
 @get(
     "/v1/recordings/{record_id:str}/audio",
     media_type="audio/wav",
-    **operation("play-recording", "Recordings", Scope.OPEN, summary="Download the audio", raises=OPENING),
-)
-async def play_recording(here: Here, record_id: RecordPath, purpose: PurposeHeader = None) -> Stream:
-    """A WAV file (8 kHz, 16 bit, mono), opened inside the keeper and streamed; the key never leaves the keeper.
+    **operation(
+        "play-recording", "Recordings", Scope.OPEN, summary="Download the audio",
+        raises=(*OPENING, RecordingSealedToCustomer, RecordingEncryptedForCall),
+    ),
+)  # fmt: skip
+async def play_recording(
+    here: Here, request: Request[Any, Any, Any], record_id: RecordPath, purpose: PurposeHeader = None
+) -> Stream:
+    """A WAV file (8 kHz, 16 bit), opened inside the keeper and streamed; the key never leaves the keeper. What is
+    sealed to your public keys comes as the age file it is: only you can open it.
 
     If the stored audio was tampered with or is erased while it streams, the connection ends before the announced
     length.
     """
     stated = here.principal.purpose(purpose)
     record = id_in_address(RecordId, record_id)
-    await here.parts.custody.find(here.account, [record], category=RECORDINGS)
+    (found,) = await here.parts.custody.find(here.account, [record], category=RECORDINGS)
+    form = _FORMS[found.plain["encryption"] or "provider"]
+    if form.otherwise is not None and not _accepts(request.headers.get("accept", "*/*"), form.media_type):
+        raise form.otherwise
     stored, audio = await here.parts.custody.open_media(here.principal, record, purpose=stated)
     size = audio_bytes(stored.media_bytes)
     first = await anext(audio, b"")
+    header = wav_header(size, channels=stored.plain["channels"] or 1) if form.otherwise is None else b""
     headers = {
-        "Content-Length": str(44 + size),
-        "Content-Disposition": f'attachment; filename="{record}.wav"',
+        "Content-Length": str(len(header) + size),
+        "Content-Type": form.media_type,
+        "Content-Disposition": f'attachment; filename="{record}{form.suffix}"',
         "Cache-Control": "no-store",
     }
-    return Stream(_wav(size, first, audio), media_type="audio/wav", headers=headers)
+    return Stream(_headed(header + first, audio), headers=headers)
 
 
-async def _wav(size: int, first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield wav_header(size)
+play_recording.opt["also_answers"] = ("application/age", "application/octet-stream")
+
+
+async def _headed(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield first
     async for piece in rest:
         yield piece
+
+
+def _accepts(header: str, media_type: str) -> bool:
+    """Whether an Accept header (RFC 9110 12.5.1) takes this type."""
+    ranges = {each.partition(";")[0].strip().lower() for each in header.split(",")}
+    return not ranges.isdisjoint({"*/*", f"{media_type.partition('/')[0]}/*", media_type, ""})
 
 
 def _position(row: StoredRecord) -> Position:
@@ -176,5 +241,6 @@ def _seen(row: StoredRecord) -> RecordingSeen:
     return RecordingSeen(
         id=str(row.record), call_id=str(row.plain["call_id"]), started_at=row.plain["started_at"],
         duration_ms=row.plain["duration_ms"], audio_bytes=audio_bytes(row.media_bytes), due_on=row.due_day.date,
-        commitment=base64_text(row.commitment),
+        commitment=base64_text(row.commitment), channels=row.plain["channels"] or 1,
+        encryption=row.plain["encryption"] or "provider", key_id=row.plain["key_id"],
     )  # fmt: skip

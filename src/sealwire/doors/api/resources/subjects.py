@@ -87,7 +87,8 @@ async def ask_subject(here: Here, data: JSONBody[SubjectQuestion], purpose: Purp
     the log. While the index of numbers is being rebuilt the answer is 503, never "nothing".
     """
     number = E164.parse(data.number)
-    stated = data.purpose or here.principal.purpose(purpose)
+    by_header = Purpose.parse(purpose) if purpose is not None else None
+    stated = data.purpose or by_header or here.principal.purpose(None)
     report = await subject_report(here.parts.custody, here.principal, number, purpose=stated)
     return SubjectAnswer(holdings=[_seen(holding) for holding in report.holdings], searched_days=report.searched_days)
 
