@@ -42,6 +42,20 @@ debian_packages() {
     fi
 }
 
+# require_programs WHY PROGRAM...: each is the Debian package of its own name; installed when root, else named, and the end.
+require_programs() {
+    local why=$1 program missing=()
+    shift
+    for program in "$@"; do command -v "$program" >/dev/null || missing+=("$program"); done
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    debian_packages "${missing[@]}" || true
+    for program in "${missing[@]}"; do
+        command -v "$program" >/dev/null && continue
+        say "$why needs the Debian packages ${missing[*]} (as root: apt-get install ${missing[*]}); install them, then run this again."
+        exit 2
+    done
+}
+
 require_python() {
     python=$(find_python) || python=
     if [ -n "$python" ] && has_venv "$python"; then return; fi

@@ -4,8 +4,8 @@
     python -m sealwire.doors.call_load --serve-bare 127.0.0.1:15080 --rtp-ports 22000-22999
 
 Every call is a `caller` with a number of its own: it hears the prompt, types, speaks, types `#`, hears
-goodbye. The bare engine does the same telephony with nothing of ours: it answers, plays, reads the audio
-into memory and drops it.
+goodbye. The bare engine does the same telephony with nothing of ours: it answers, plays, and
+records each caller to a plain file.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -39,6 +40,8 @@ class LoadPlan:
     calls_per_second: float = 10.0
     speak_seconds: float = 20.0
     codec: str = "pcma"
+    hang_up_after: float = float("inf")
+    """The caller hangs up this long after the answer: for measuring set-ups, not speech."""
     pids: tuple[int, ...] = ()
     """Processes whose CPU time is measured while the calls live."""
 
@@ -49,7 +52,12 @@ class LoadReport:
 
     calls: int = 0
     answered: int = 0
+    concurrent: int = 0
+    """The most calls that were up at one moment."""
     ended_by_far_end: int = 0
+    all_up_from_s: float = 0.0
+    """From when to when all were up together, on this machine's monotonic clock; the end lies first if never."""
+    all_up_until_s: float = 0.0
     setup_ms_median: float = 0.0
     setup_ms_p99: float = 0.0
     heard_lost_packets: int = 0
@@ -93,6 +101,7 @@ async def run_load(plan: LoadPlan) -> LoadReport:
             caller=f"+{FIRST_NUMBER + number}",
             speech=speech,
             codec=plan.codec,
+            hang_up_after=plan.hang_up_after,
             seconds_max=plan.speak_seconds + 60,
         )
         calls.append(asyncio.ensure_future(Caller(call).run()))
@@ -107,7 +116,10 @@ def _summary(reports: list[CallReport], cpu: float) -> LoadReport:
     return LoadReport(
         calls=len(reports),
         answered=sum(report.answered for report in reports),
+        concurrent=most_at_once(reports),
         ended_by_far_end=sum(report.hung_up_by == "far end" for report in reports),
+        all_up_from_s=max((report.answered_at_s for report in reports), default=0.0),
+        all_up_until_s=min((report.ended_at_s for report in reports), default=0.0),
         setup_ms_median=statistics.median(setups),
         setup_ms_p99=setups[min(len(setups) - 1, int(len(setups) * 0.99))],
         heard_lost_packets=sum(report.heard_lost_packets for report in reports),
@@ -118,8 +130,20 @@ def _summary(reports: list[CallReport], cpu: float) -> LoadReport:
     )
 
 
-async def serve_bare(sip_listen: str, rtp_ports: str) -> None:
-    """The engine alone: answer, welcome, a tone at the first digit, goodbye at `#`; until SIGTERM."""
+def most_at_once(reports: list[CallReport]) -> int:
+    """How many of these calls were up together at most."""
+    answered = [report for report in reports if report.answered]
+    changes = sorted(
+        [(report.answered_at_s, 1) for report in answered] + [(report.ended_at_s, -1) for report in answered]
+    )
+    return max(itertools.accumulate(change for _, change in changes), default=0)
+
+
+async def serve_bare(sip_listen: str, rtp_ports: str, folder: Path) -> None:
+    """The engine alone: answer, welcome, a tone at the first digit, goodbye at `#`; until SIGTERM.
+
+    What callers say is written to a plain file each in `folder`, as an engine's own recorder does.
+    """
     # the native stack is loaded only here: telephones do without
     from baresip import AudioNotActive, AudioRestarted, StaleHandleError  # noqa: PLC0415
 
@@ -135,11 +159,12 @@ async def serve_bare(sip_listen: str, rtp_ports: str) -> None:
         keys: asyncio.Queue[str] = asyncio.Queue()
         call.on_dtmf(lambda event: keys.put_nowait(event.digit))
         await call.answer()
-        playing, kept, leaving = memoryview(sound("welcome")), bytearray(), False
+        playing, leaving = memoryview(sound("welcome")), False
+        file = (folder / f"{next(numbers)}.pcm").open("wb")
         while call.state.value != "closed":
             await asyncio.sleep(0.1)
             with contextlib.suppress(AudioNotActive, AudioRestarted, StaleHandleError):
-                kept += call.audio.read(16_000)
+                file.write(call.audio.read(16_000))
                 while not keys.empty():
                     leaving = keys.get_nowait() == "#"
                     playing = memoryview(sound("goodbye" if leaving else "tone"))
@@ -147,7 +172,9 @@ async def serve_bare(sip_listen: str, rtp_ports: str) -> None:
                     playing = playing[call.audio.write(playing) :]
                 elif leaving and not call.audio.info().tx_buffered:
                     await call.hangup()
+        file.close()
 
+    numbers = itertools.count()
     tasks: set[asyncio.Task[None]] = set()
 
     def arrived(call: Any) -> None:
@@ -172,13 +199,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--speak-seconds", type=float, default=20.0)
     parser.add_argument("--codec", choices=["pcma", "pcmu"], default="pcma")
     parser.add_argument("--pid", type=int, action="append", default=[], help="measure this process")
+    parser.add_argument("--hang-up-after", type=float, default=float("inf"), help="seconds after each answer")
+    parser.add_argument("--core", type=int, help="run on this core only")
+    parser.add_argument("--bare-files", type=Path, default=Path(), help="where the bare engine records to")
     parser.add_argument("--serve-bare", metavar="ADDRESS:PORT", help="be the bare engine instead")
     parser.add_argument("--rtp-ports", default="22000-22999")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)  # the libraries' logs hold numbers
+    if given.core is not None:
+        os.sched_setaffinity(0, {given.core})
     if given.serve_bare:
-        asyncio.run(serve_bare(given.serve_bare, given.rtp_ports))
+        asyncio.run(serve_bare(given.serve_bare, given.rtp_ports, given.bare_files))
         return 0
     if not given.to:
         parser.error("--to or --serve-bare is needed")
@@ -188,6 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
         calls_per_second=given.calls_per_second,
         speak_seconds=given.speak_seconds,
         codec=given.codec,
+        hang_up_after=given.hang_up_after,
         pids=tuple(given.pid),
     )
     report = asyncio.run(run_load(plan))

@@ -20,6 +20,7 @@ import sys
 import time
 import wave
 from array import array
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
@@ -39,6 +40,7 @@ DIGIT_MS = 160
 _SILENCE = bytes(FRAME_BYTES)
 _WARNING = re.compile(rb'^Warning: *\d{3} \S+ "(.*)"', re.MULTILINE)
 _FLIPPED_SIGN = bytes(byte ^ 0x80 for byte in range(256))
+_given: deque[int] = deque(maxlen=1000)
 _URI = re.compile(r"sip:([^@]+)@([^:;>]+)(?::(\d+))?")
 
 
@@ -84,6 +86,9 @@ class CallReport:
     digits_sent: str = ""
     tone_heard: bool = False
     error: str = ""
+    answered_at_s: float = field(default=0.0, repr=False)
+    """On this machine's monotonic clock, as `ended_at_s`: so that calls that were up together can be counted."""
+    ended_at_s: float = field(default=0.0, repr=False)
     speech_started_s: float = field(default=0.0, repr=False)
     heard: bytearray = field(default_factory=bytearray, repr=False)
 
@@ -102,10 +107,10 @@ class _ALaw(PcmaCodec):
         return super().decode(payload.translate(_FLIPPED_SIGN))
 
 
-_CODECS: dict[str, tuple[int, PcmaCodec | PcmuCodec]] = {"pcma": (8, _ALaw()), "pcmu": (0, PcmuCodec())}
+CODECS: dict[str, tuple[int, PcmaCodec | PcmuCodec]] = {"pcma": (8, _ALaw()), "pcmu": (0, PcmuCodec())}
 
 
-class _Telephone(UdpSipTransport):
+class UdpTelephone(UdpSipTransport):
     """The library's UDP transport on a socket of our own; its protocol class trips over CPython 3.11."""
 
     warning = ""
@@ -150,7 +155,7 @@ class Caller:
             self.report.error = "write --to as sip:NUMBER@ADDRESS:PORT"
             return self.report
         remote = (match.group(2), int(match.group(3) or 5060))
-        telephone = _Telephone(local_addr=(self.plan.host, free_port(self.plan.host)))
+        telephone = UdpTelephone(local_addr=(self.plan.host, free_port(self.plan.host)))
         uac = SipUAC(telephone)
         uas = SipUAS(telephone, uac=uac)
         uas.on_bye = lambda *_: self._hung_up("far end")
@@ -169,7 +174,7 @@ class Caller:
         return self.report
 
     async def _call(self, uac: Any, remote: tuple[str, int]) -> None:
-        payload_type, codec = _CODECS[self.plan.codec]
+        payload_type, codec = CODECS[self.plan.codec]
         port = free_port(self.plan.host, pair=True)
         offer = build_sdp(self.plan.host, port, payload_type, codec.name)
         began = time.monotonic()
@@ -178,6 +183,9 @@ class Caller:
         try:
             await call.wait_answered(timeout=20)
         except RuntimeError:
+            return
+        except TimeoutError:
+            self.report.error = "the call was not answered in time"
             return
         self.report.setup_ms = round((time.monotonic() - began) * 1000, 1)
         self.report.status, self.report.reason, self.report.answered = 200, "OK", True
@@ -193,7 +201,8 @@ class Caller:
         if not self._over.is_set():
             call.hangup(uac)
             self._hung_up("caller")
-        self.report.seconds = round(time.monotonic() - answered, 2)
+        self.report.answered_at_s, self.report.ended_at_s = answered, time.monotonic()
+        self.report.seconds = round(self.report.ended_at_s - answered, 2)
 
     async def _talk(self, answered: float) -> None:
         """Listen, type, wait for the tone, speak, then be silent; a frame every 20 ms all the while."""
@@ -276,20 +285,25 @@ class Caller:
 
 
 def free_port(host: str, *, pair: bool = False) -> int:
-    """A UDP port nobody uses now; even, with its neighbour free too, when RTP and RTCP need a `pair`."""
+    """A UDP port nobody uses now; even, with its neighbour free too, when RTP and RTCP need a `pair`.
+
+    One that was given lately is not given again: whoever has it may not have bound it yet.
+    """
     for _ in range(100):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as first:
             first.bind((host, 0))
             port = int(first.getsockname()[1])
-            if not pair:
-                return port
-            if port % 2 == 0:
+            wanted = {port, port + 1} if pair else {port}
+            if wanted & set(_given) or (pair and port % 2):
+                continue
+            if pair:
                 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as second:
                     try:
                         second.bind((host, port + 1))
                     except OSError:
                         continue
-                    return port
+            _given.extend(wanted)
+            return port
     raise OSError("no free pair of UDP ports")
 
 
@@ -313,7 +327,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--from", dest="caller", required=True, help="the number to call from")
     parser.add_argument("--digit", default="5", help="what to type after the prompt")
     parser.add_argument("--speech", help="a wav file, or caller-one / caller-two", default="caller-one")
-    parser.add_argument("--codec", choices=sorted(_CODECS), default="pcma")
+    parser.add_argument("--codec", choices=sorted(CODECS), default="pcma")
     parser.add_argument("--bind", default="127.0.0.1", help="own address")
     parser.add_argument("--end-digit", default="#", help="what to type after speaking; empty for nothing")
     parser.add_argument("--interrupt-after", type=float, default=float("inf"), help="seconds of prompt to hear")

@@ -8,12 +8,13 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from sealwire import __version__
 from sealwire.doors import commands
 from sealwire.doors.platform import unsupported
 from sealwire.errors import SealwireError
@@ -44,8 +45,18 @@ class _Registry(TyperGroup):
 sealwire = typer.Typer(cls=_Registry, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"sealwire {__version__}")
+        raise typer.Exit
+
+
 @sealwire.callback()
-def _about() -> None:
+def _about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Which version this is.")
+    ] = False,
+) -> None:
     """Sealwire: a communications cloud whose promises about personal data can be checked."""
 
 

@@ -6,49 +6,32 @@ import asyncio
 import datetime as dt
 import os
 import shutil
-import socket
 import stat
 from collections.abc import Callable, Iterable
-from enum import StrEnum
 
-import msgspec
-
-from sealwire.config import FORMAT_VERSION, Settings
+from sealwire.config import Settings
 from sealwire.custody.backups.presence import outlived
 from sealwire.custody.keys import effaceability
+from sealwire.doors import doctor_settings
+from sealwire.doors.findings import Finding, State, is_running
 from sealwire.doors.platform import unsupported
 from sealwire.doors.process import worker_socket
-from sealwire.doors.supervisor import is_free, sip_is_open
+from sealwire.doors.readiness import api_ports, require_free, sip_ports
+from sealwire.doors.supervisor import sip_is_open
 from sealwire.errors import SealwireError
 from sealwire.ground.clock import SystemClock
+from sealwire.ground.datafolder import require_possible
 from sealwire.ground.postgres.binaries import BinariesMissing, binaries
 from sealwire.ground.postgres.cluster import dsn
 from sealwire.ground.postgres.database import Database
 from sealwire.ground.postgres.queries import load_queries
 from sealwire.ground.process import port_answers, socket_answers
-from sealwire.ground.service_user import first_closed_folder, service_user
+from sealwire.ground.service_user import require_reach, service_user
 
 FREE_BYTES_MIN = 1 << 30
 FREE_BYTES_WANTED = 10 << 30
 REMOVED_WITHIN = dt.timedelta(days=1)
 _queries = load_queries(__package__, "doctor.sql")
-
-
-class State(StrEnum):
-    """How a check came out: a warning lets the cloud start, a problem does not."""
-
-    FINE = "fine"
-    WARNING = "warning"
-    PROBLEM = "problem"
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One check: what was found, and what to do when it is not fine."""
-
-    check: str
-    state: State
-    sentence: str
-    advice: str = ""
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -58,8 +41,13 @@ def examine(settings: Settings) -> list[Finding]:
         try:
             findings.append(check(settings))
         except (SealwireError, OSError) as error:
-            findings.append(Finding(check.__name__.replace("_", " "), State.PROBLEM, str(error)))
+            findings.append(Finding(_title(check), State.PROBLEM, str(error)))
     return findings
+
+
+def _title(check: Callable[[Settings], Finding]) -> str:
+    words = check.__name__.split("_")
+    return " ".join(word.upper() if word in {"api", "sip", "tls"} else word for word in words)
 
 
 def worst(findings: Iterable[Finding]) -> State:
@@ -91,20 +79,11 @@ def user(settings: Settings) -> Finding:
 def data_folder(settings: Settings) -> Finding:
     """Whether the data folder is ours, of a format we know, and can be reached by the database."""
     top, database_user = settings.data_dir, service_user(settings.postgres_dir)
-    closed = first_closed_folder(top.parent, database_user)
-    if closed is not None:
-        return Finding(
-            "data folder", State.PROBLEM, f"The database user {database_user.name} cannot enter {closed}.",
-            "Choose a folder that it can reach, for example --data /var/lib/sealwire.",
-        )  # fmt: skip
+    require_possible(top)
+    require_reach(top.parent, database_user)
     if not (top / "FORMAT").exists():
         return Finding("data folder", State.FINE, f"{top} is new; the first start makes it.")
     text = (top / "FORMAT").read_text().strip()
-    if text != str(FORMAT_VERSION):
-        return Finding(
-            "data folder", State.PROBLEM, f"{top} has format {text}, this version knows {FORMAT_VERSION}.",
-            "Start the version that made it, or choose another folder with --data.",
-        )  # fmt: skip
     return Finding("data folder", State.FINE, f"{top} has format {text}.")
 
 
@@ -148,22 +127,18 @@ def free_disk(settings: Settings) -> Finding:
 
 def api_port(settings: Settings) -> Finding:
     """Whether the API's port is ours or free."""
-    if port_answers(settings.api_listen):
-        if is_running(settings):
-            return Finding("API port", State.FINE, f"The API answers on {settings.api_listen}.")
-        return _taken("API port", "TCP", settings.api_listen, "api_listen")
-    if is_free(settings.api_listen, socket.SOCK_STREAM):
-        return Finding("API port", State.FINE, f"TCP {settings.api_listen} is free.")
-    return _taken("API port", "TCP", settings.api_listen, "api_listen")
+    if is_running(settings) and port_answers(settings.api_listen):
+        return Finding("API port", State.FINE, f"The API answers on {settings.api_listen}.")
+    require_free(api_ports(settings))
+    return Finding("API port", State.FINE, f"TCP {settings.api_listen} is free.")
 
 
 def sip_port(settings: Settings) -> Finding:
-    """Whether the SIP port is ours or free."""
-    if not sip_is_open(settings) and is_free(settings.sip_listen, socket.SOCK_DGRAM):
-        return Finding("SIP port", State.FINE, f"UDP {settings.sip_listen} is free.")
-    if is_running(settings):
+    """Whether the SIP ports are ours or free."""
+    if is_running(settings) and sip_is_open(settings):
         return Finding("SIP port", State.FINE, f"Calls are taken on {settings.sip_listen}.")
-    return _taken("SIP port", "UDP", settings.sip_listen, "sip_listen")
+    require_free(sip_ports(settings))
+    return Finding("SIP port", State.FINE, f"UDP and TCP {settings.sip_listen} are free.")
 
 
 def forgetting(settings: Settings) -> Finding:
@@ -248,19 +223,7 @@ def running(settings: Settings) -> Finding:
     return Finding("running", State.FINE, "The cloud is running.")
 
 
-def is_running(settings: Settings) -> bool:
-    """Whether this data folder's cloud runs: its keeper answers."""
-    return socket_answers(settings.keeper_socket)
-
-
-def _taken(check: str, protocol: str, address: str, setting: str) -> Finding:
-    return Finding(
-        check, State.PROBLEM, f"{protocol} {address} is taken by another program or is not an address of this machine.",
-        f"Stop that program, or choose another address with SEALWIRE_{setting.upper()}=HOST:PORT.",
-    )  # fmt: skip
-
-
 CHECKS: tuple[Callable[[Settings], Finding], ...] = (
     machine, user, data_folder, secrets, database_programs, free_disk, api_port, sip_port, running, forgetting,
-    holders, backups, removal,
+    holders, backups, removal, *doctor_settings.CHECKS,
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sealwire.custody.storage import derived_schema
 from sealwire.ground.postgres.schema import Migration, migrations_of
 
-ROOMS = ("ground", "evidence", "governance", "custody")
+ROOMS = ("ground", "evidence", "governance", "custody", "communications")
 
 
 def all_migrations() -> list[Migration]:

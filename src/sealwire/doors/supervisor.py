@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 from sealwire.config import Settings
 from sealwire.custody.backups.restore import remove_left_over
+from sealwire.doors import readiness
+from sealwire.doors.admission import admit_new_categories
 from sealwire.doors.first_start import ensure_operator_credential
 from sealwire.doors.process import worker_socket
 from sealwire.doors.schemas import all_migrations
-from sealwire.errors import Refused, Unavailable
+from sealwire.errors import Unavailable
 from sealwire.ground.clock import Clock, SystemClock
 from sealwire.ground.datafolder import DataFolder
 from sealwire.ground.local_ca import LocalCertificates, local_certificates
@@ -26,10 +25,6 @@ from sealwire.ground.postgres.cluster import Cluster
 from sealwire.ground.process import Child, descendants, port_answers, proportional_bytes, socket_answers
 
 _READY_SECONDS = 30.0
-
-
-class PortTaken(Refused):
-    """A port this needs is taken by another program; stop that program, or choose another port."""
 
 
 class CloudStopped(Unavailable):
@@ -42,6 +37,7 @@ class Part:
 
     name: str
     is_ready: Callable[[Settings], bool]
+    is_wanted: Callable[[Settings], bool] = lambda _: True
 
     @property
     def module(self) -> str:
@@ -59,13 +55,8 @@ class PartHealth:
 
 
 def sip_is_open(settings: Settings) -> bool:
-    """Whether somebody holds the SIP port. UDP does not answer and a trial bind would be in the way: ask the kernel."""
-    wanted = f":{int(settings.sip_listen.rpartition(':')[2]):04X}"
-    held: list[str] = []
-    for table in ("/proc/net/udp", "/proc/net/udp6"):
-        with suppress(FileNotFoundError):
-            held.extend(line.split()[1] for line in Path(table).read_text().splitlines()[1:])
-    return any(address.endswith(wanted) for address in held)
+    """Whether somebody holds the SIP port."""
+    return int(settings.sip_listen.rpartition(":")[2]) in readiness.udp_ports_held()
 
 
 KEEPER = Part("keeper", lambda settings: socket_answers(settings.keeper_socket))
@@ -73,7 +64,10 @@ SEQUENCER = Part("sequencer", lambda settings: socket_answers(settings.sequencer
 WORKER = Part("worker", lambda settings: socket_answers(worker_socket(settings)))
 API = Part("api", lambda settings: port_answers(settings.api_listen))
 SWITCHBOARD = Part("switchboard", sip_is_open)
-PARTS = ((KEEPER,), (SEQUENCER,), (WORKER, API, SWITCHBOARD))
+MESSENGER = Part(
+    "messenger", lambda settings: socket_answers(settings.messenger_socket), lambda settings: bool(settings.smsc)
+)
+PARTS = ((KEEPER,), (SEQUENCER,), (WORKER, API, SWITCHBOARD, MESSENGER))
 """Started group by group, each group when the one before is ready; stopped the other way round."""
 
 
@@ -91,7 +85,8 @@ class Cloud:
         self.settings = settings
         self.cluster = Cluster(settings)
         self.certificates: LocalCertificates | None = None
-        self._parts = parts
+        wanted = (tuple(part for part in group if part.is_wanted(settings)) for group in parts)
+        self._parts = tuple(group for group in wanted if group)
         self._clock = clock or SystemClock()
         self._on_step = on_step or _silently
         self._folder = DataFolder(settings)
@@ -108,13 +103,15 @@ class Cloud:
         """Start everything; when anything fails, or this is cancelled, whatever was started is stopped again."""
         self._folder.take()
         try:
-            self._require_free_ports()
+            self._require_readiness()
             self._tidy()
             self.certificates = local_certificates(self.settings, clock=self._clock)
             self._on_step("database")
             await self._start_database()
             for group in self._parts:
                 await self._start_group(group)
+                if SEQUENCER in group:
+                    await admit_new_categories(self.settings, self.cluster.dsn(), self._clock)
         except BaseException:
             await asyncio.shield(self.stop())
             raise
@@ -188,11 +185,18 @@ class Cloud:
         }
         return {**os.environ, **chosen, "TMPDIR": str(self.settings.temp_dir), "PYTHONUNBUFFERED": "1"}
 
-    def _require_free_ports(self) -> None:
-        if any(part is API for group in self._parts for part in group):
-            require_free(self.settings.api_listen, socket.SOCK_STREAM, setting="api_listen")
-        if any(part is SWITCHBOARD for group in self._parts for part in group):
-            require_free(self.settings.sip_listen, socket.SOCK_DGRAM, setting="sip_listen")
+    def _require_readiness(self) -> None:
+        """Refused here with its sentence, not by each process in its log."""
+        for require in readiness.ALWAYS:
+            require(self.settings)
+        for part in (part for group in self._parts for part in group):
+            if part is API:
+                readiness.require_free(readiness.api_ports(self.settings))
+            elif part is SWITCHBOARD:
+                readiness.require_speech(self.settings)
+                readiness.require_free(readiness.switchboard_ports(self.settings))
+            elif part is MESSENGER:
+                readiness.require_centre(self.settings)
 
     def _tidy(self) -> None:
         """Remove what a crash may have left half written."""
@@ -205,26 +209,3 @@ class Cloud:
 
 def _silently(_: str) -> None:
     """Tell nobody which part is being started."""
-
-
-def require_free(address: str, kind: socket.SocketKind, *, setting: str) -> None:
-    """Refuse with PortTaken when the address cannot be bound, saying which setting chooses another."""
-    if not is_free(address, kind):
-        protocol = "TCP" if kind == socket.SOCK_STREAM else "UDP"
-        raise PortTaken(
-            f"{protocol} {address} is taken by another program or is not an address of this machine; stop that "
-            f"program, or choose another address with SEALWIRE_{setting.upper()}=HOST:PORT"
-        )
-
-
-def is_free(address: str, kind: socket.SocketKind) -> bool:
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as probe:
-        if kind == socket.SOCK_STREAM:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, int(port)))
-        except OSError:
-            return False
-    return True

@@ -1,4 +1,4 @@
-"""The worker process: erasures, expiry, index rebuilds. `python -m sealwire.doors.worker --data DIR`."""
+"""The worker process: erasures, expiry, index rebuilds, webhooks. `python -m sealwire.doors.worker --data DIR`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from sealwire.communications.egress import Egress
+from sealwire.communications.reports import book as report_book
+from sealwire.communications.reports.maker import ReportMaker
+from sealwire.communications.webhooks.announcer import CHANNEL as WEBHOOKS_CHANNEL
+from sealwire.communications.webhooks.announcer import OutboxAnnouncer
+from sealwire.communications.webhooks.deliverer import Deliverer
 from sealwire.config import Settings
 from sealwire.custody.backups.make import remove_ended
 from sealwire.custody.eraser import Eraser
-from sealwire.custody.lifecycle import keeper_client
+from sealwire.custody.lifecycle import Custody, connect_custody, keeper_client
+from sealwire.custody.media import remove_left_over
 from sealwire.custody.reindex import IndexRebuilder
 from sealwire.custody.retention import ClockWatch, expire_due
 from sealwire.doors.process import run_process, worker_socket
 from sealwire.evidence.client import SequencerClient
 from sealwire.governance.housekeeping import drop_old_requests
+from sealwire.governance.spending import let_lapse
 from sealwire.ground import diagnostics, wire
 from sealwire.ground.clock import SystemClock
 from sealwire.ground.objects.store import Objects
@@ -22,7 +30,21 @@ from sealwire.ground.postgres.cluster import dsn
 from sealwire.ground.postgres.database import Database
 from sealwire.ground.postgres.listener import Listener
 from sealwire.ground.postgres.queries import load_queries
-from sealwire.timetable import DUTIES, END_BACKUPS, ERASE, EXPIRE, FORGET_REQUESTS, REINDEX, REMOVE, RETRY_S, Duty
+from sealwire.ground.secretbox import SecretBox
+from sealwire.timetable import (
+    DELIVER,
+    DUTIES,
+    END_BACKUPS,
+    ERASE,
+    EXPIRE,
+    FORGET_REQUESTS,
+    LET_LAPSE,
+    MAKE_REPORTS,
+    REINDEX,
+    REMOVE,
+    RETRY_S,
+    Duty,
+)
 
 REQUESTS_KEPT = timedelta(days=1)
 _queries = load_queries(__package__, "worker.sql")
@@ -34,7 +56,7 @@ Act = Callable[[], Awaitable[bool | None]]
 class Worker:
     """Runs the duties of the timetable; a request for erasure wakes it through the database."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, custody: Custody) -> None:
         clock = SystemClock()
         keeper = keeper_client(settings)
         sequencer = SequencerClient(settings.sequencer_socket)
@@ -45,8 +67,26 @@ class Worker:
             dsn(settings, "sealwire_worker"), "sealwire_erasure",
             on_heard=self._wakes[ERASE].set, on_connected=self._connected,
         )  # fmt: skip
-        objects = Objects.open(settings.objects_dir)
-        self._eraser = Eraser(database=database, keeper=keeper, sequencer=sequencer, objects=objects, clock=clock)
+        self._webhooks_listener = Listener(
+            dsn(settings, "sealwire_worker"), WEBHOOKS_CHANNEL,
+            on_heard=self._wakes[DELIVER].set, on_connected=self._wakes[DELIVER].set,
+        )  # fmt: skip
+        self._deliverer = Deliverer(
+            database=database, custody=custody, egress=Egress.of(settings), box=SecretBox.open(settings), clock=clock,
+            on_room=self._wakes[DELIVER].set,
+        )  # fmt: skip
+        self._reports_listener = Listener(
+            dsn(settings, "sealwire_worker"), report_book.CHANNEL,
+            on_heard=self._wakes[MAKE_REPORTS].set, on_connected=self._wakes[MAKE_REPORTS].set,
+        )  # fmt: skip
+        self._report_maker = ReportMaker(
+            custody, backup_cycle_days=settings.backup_cycle_days,
+            announcer=OutboxAnnouncer(custody.database, clock),
+        )  # fmt: skip
+        self._objects = Objects.open(settings.objects_dir)
+        self._eraser = Eraser(
+            database=database, keeper=keeper, sequencer=sequencer, objects=self._objects, clock=clock
+        )  # fmt: skip
         self._rebuilder = IndexRebuilder(database=database, keeper=keeper, sequencer=sequencer, clock=clock)
         self._settings, self._clock, self._clock_watch = settings, clock, ClockWatch(clock)
 
@@ -55,9 +95,12 @@ class Worker:
         acts: dict[Duty, Act] = {
             REINDEX: self._reindex, EXPIRE: self._expire, FORGET_REQUESTS: self._forget_requests,
             END_BACKUPS: self._end_backups, ERASE: self._erase, REMOVE: self._remove,
+            DELIVER: self._deliver, MAKE_REPORTS: self._make_reports, LET_LAPSE: self._let_lapse,
         }  # fmt: skip
         async with asyncio.TaskGroup() as duties:
             duties.create_task(self._listener.run())
+            duties.create_task(self._webhooks_listener.run())
+            duties.create_task(self._reports_listener.run())
             duties.create_task(self._answer())
             for duty in DUTIES:
                 duties.create_task(self._repeat(duty, acts[duty]))
@@ -73,6 +116,10 @@ class Worker:
         await self._listening.wait()
         async with await wire.serve(worker_socket(self._settings), {}) as server:
             await server.serve_forever()
+
+    async def close(self) -> None:
+        """Stop what runs beside the duties."""
+        await self._deliverer.close()
 
     async def _reindex(self) -> None:
         await self._rebuilder.rebuild_if_lost()
@@ -91,6 +138,8 @@ class Worker:
         cycle = self._settings.backup_cycle_days
         if await expire_due(self._database, self._clock, backup_cycle_days=cycle, watch=self._clock_watch):
             self._wakes[ERASE].set()
+        if removed := await remove_left_over(self._database, self._objects, self._clock):
+            diagnostics.event("media.left-over-removed", objects=removed)
 
     async def _forget_requests(self) -> None:
         await drop_old_requests(self._database, before=self._clock.now() - REQUESTS_KEPT)
@@ -98,6 +147,17 @@ class Worker:
     async def _end_backups(self) -> None:
         for folder in await asyncio.to_thread(remove_ended, self._settings.backups_dir, clock=self._clock):
             diagnostics.event("backup.ended", folder=folder.name)
+
+    async def _deliver(self) -> None:
+        await self._deliverer.deliver_due()
+
+    async def _make_reports(self) -> bool:
+        return not await self._report_maker.make_pending()
+
+    async def _let_lapse(self) -> None:
+        if lapsed := await let_lapse(self._database, self._clock):
+            diagnostics.event("spending.lapsed", reservations=lapsed)
+        await report_book.drop_old(self._database, self._clock)
 
     async def _repeat(self, duty: Duty, act: Act) -> None:
         wake, retry_s = self._wakes[duty], RETRY_S
@@ -118,9 +178,14 @@ class Worker:
 async def main(settings: Settings) -> None:
     """Connect on the worker's own role and run until told to stop."""
     database = await Database.connect(dsn(settings, "sealwire_worker"), size_max=6)
+    # What became of a webhook is kept on the role that may keep; the worker's own role may not.
+    custody = await connect_custody(settings, dsn(settings, "sealwire_service"), SystemClock(), connections_max=4)
+    worker = Worker(settings, database, custody)
     try:
-        await Worker(settings, database).run()
+        await worker.run()
     finally:
+        await worker.close()
+        await custody.close()
         await database.close()
 
 

@@ -6,14 +6,15 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sealwire.config import Settings, load_settings
 from sealwire.custody.categories import standard_periods
 from sealwire.custody.lifecycle import Custody, connect_custody
 from sealwire.doors.supervisor import Cloud, Part
-from sealwire.governance import accounts, agreements
+from sealwire.governance import accounts, agreements, spending
+from sealwire.governance.destinations import Destination
 from sealwire.governance.principals import Principal, Scope
 from sealwire.ground.clock import SystemClock
 from sealwire.ground.postgres.cluster import dsn
@@ -71,3 +72,16 @@ async def _open_account(custody: Custody) -> Principal:
         )
         await accounts.assign_number(connection, account, CALLED, service="greeting", clock=clock)
     return principal
+
+
+async def lift_limits(scratch: Scratch) -> None:
+    """Let the account have as many calls as are to be measured, to British numbers, and spend what that costs."""
+    clock, no_limit = scratch.custody.clock, 1 << 30
+    async with scratch.custody.database.account(scratch.account) as connection:
+        now = await spending.spending_now(connection, scratch.account, clock)
+        limits = replace(
+            now.operator, day_cap=1 << 50, month_cap=1 << 50, calls=no_limit, setups_per_second=no_limit,
+            short_per_minute=no_limit,
+        )  # fmt: skip
+        await spending.set_operator_limits(connection, scratch.account, limits, clock)
+        await spending.allow_destinations(connection, scratch.account, [Destination.parse("+44")], clock)

@@ -19,6 +19,7 @@ from sealwire.custody.lifecycle import keeper_client
 from sealwire.doors.commands._options import DataOption, JsonOption
 from sealwire.evidence.client import SequencerClient
 from sealwire.ground.clock import SystemClock
+from sealwire.ground.datafolder import require_made
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Backups: data only, never keys.")
 ToOption = Annotated[
@@ -29,7 +30,7 @@ ToOption = Annotated[
 @app.command()
 def make(data: DataOption, to: ToOption = None, as_json: JsonOption = False) -> None:
     """Back up the running cloud: database and objects, with a manifest."""
-    made = asyncio.run(_make(load_settings(data), to))
+    made = asyncio.run(_make(_settings(data), to))
     manifest = made.manifest
     if as_json:
         figures = {"folder": str(made.folder), "bytes": manifest.total_bytes, "seconds": round(made.seconds, 2)}
@@ -44,16 +45,23 @@ def make(data: DataOption, to: ToOption = None, as_json: JsonOption = False) -> 
 @app.command()
 def verify(folder: Annotated[Path, typer.Argument(help="A backup's folder.")], data: DataOption) -> None:
     """Check a backup: every file's hash, PostgreSQL's own manifest, and that it is of this installation."""
-    verified = asyncio.run(verify_backup(folder, load_settings(data)))
+    verified = asyncio.run(verify_backup(folder, _settings(data)))
     print(f"{verified.manifest.backup} is whole: {len(verified.manifest.files)} files, {verified.seconds:.1f} s")
 
 
 @app.command(name="list")
 def list_backups(data: DataOption) -> None:
     """The backups in the data folder, oldest first, with the day on which each is destroyed."""
-    for folder in backups_in(load_settings(data).backups_dir):
+    for folder in backups_in(_settings(data).backups_dir):
         manifest = read_manifest(folder)
         print(f"{folder}  made {manifest.made_at}  destroyed after {manifest.cycle_ends_on}")
+
+
+def _settings(data: Path) -> Settings:
+    """Of a data folder that is one."""
+    settings = load_settings(data)
+    require_made(settings.data_dir)
+    return settings
 
 
 async def _make(settings: Settings, target: Path | None) -> MadeBackup:

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from sealwire.config import load_settings
 from sealwire.doors.commands._options import DataOption, JsonOption
-from sealwire.doors.doctor import State, examine, worst
+from sealwire.doors.doctor import examine, worst
+from sealwire.doors.findings import State
 
 _MARKS = {State.FINE: "[green]  fine   [/]", State.WARNING: "[yellow] warning [/]", State.PROBLEM: "[red] problem [/]"}
 

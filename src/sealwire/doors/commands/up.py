@@ -25,7 +25,12 @@ ApiOption = Annotated[
 def command(data: DataOption, listen: ListenOption = None, api_listen: ApiOption = None) -> None:
     """Start the cloud and keep it running until Ctrl-C."""
     settings = load_settings(data, sip_listen=_with_port(listen, "5060"), api_listen=_with_port(api_listen, "8443"))
-    asyncio.run(_until_told_to_stop(settings, Console(highlight=False)))
+    asyncio.run(_until_told_to_stop(settings, _console()))
+
+
+def _console() -> Console:
+    """Paths are told whole: who pipes this to a file wants to copy them."""
+    return Console(highlight=False, soft_wrap=True)
 
 
 async def _until_told_to_stop(settings: Settings, console: Console) -> None:
@@ -65,8 +70,7 @@ def _say_where(cloud: Cloud, console: Console) -> None:
     console.print(f"  data                         {settings.data_dir}")
     console.print(
         "[yellow]not disaster-recoverable:[/] this keeper is the only holder of the keys; when this disk is lost, "
-        "everything is lost, backups included (docs/howto/what-if-i-lose-this-machine.md)",
-        soft_wrap=True,
+        "everything is lost, backups included (docs/howto/what-if-i-lose-this-machine.md)"
     )
     console.print("Ctrl-C stops everything.")
 

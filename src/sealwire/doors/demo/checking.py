@@ -1,4 +1,4 @@
-"""Step 8 of the demo: the separate verifier, with the service stopped."""
+"""Step 12 of the demo: the separate verifier, with the service stopped."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ async def collect_papers(stage: Stage, api: Api) -> Papers:
 
 
 async def check_papers(demo: Round, papers: Papers) -> None:
-    """Step 8: certificate and log verify; one changed byte is refused with the number of the step."""
-    with demo.step(8, "The separate verifier, with the service stopped") as step:
+    """Step 12: certificate and log verify; one changed byte is refused with the number of the step."""
+    with demo.step(12, "The separate verifier, with the service stopped") as step:
         told = await _verify("certificate", papers.certificate, papers.policy)
         ok = told["exit"] == 0
         step.figure("certificate_verified", ok, f"certificate: {told['line']}", tone="good" if ok else "bad")

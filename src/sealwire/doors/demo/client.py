@@ -42,6 +42,16 @@ class Api:
     async def post(self, path: str, body: dict[str, Any]) -> Any:
         return self._parsed(await self._http.post(path, json=body))
 
+    async def put(self, path: str, body: dict[str, Any]) -> Any:
+        return self._parsed(await self._http.put(path, json=body))
+
+    async def patch(self, path: str, body: dict[str, Any]) -> Any:
+        return self._parsed(await self._http.patch(path, json=body))
+
+    async def upload(self, path: str, content: bytes, *, kind: str, name: str) -> Any:
+        headers = {"Content-Type": kind, "Sealwire-Media-Name": name}
+        return self._parsed(await self._http.post(path, content=content, headers=headers))
+
     async def raw(self, path: str) -> httpx.Response:
         """GET without judging the status."""
         return await self._http.get(path)

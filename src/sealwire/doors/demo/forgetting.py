@@ -1,4 +1,4 @@
-"""Steps 5 to 7 of the demo: the sweep, the erasure, and the attacks on what was erased."""
+"""Steps 9 to 11 of the demo: the sweep, the erasure, and the attacks on what was erased."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sealwire.custody.forensics.attacker import AttackReport, Possessions, attac
 from sealwire.custody.forensics.patterns import audio_patterns, number_patterns
 from sealwire.custody.forensics.sweep import sweep
 from sealwire.custody.lifecycle import keeper_client
+from sealwire.doors.demo.building import PAGES_CALLER, REMINDED, WRITTEN_TO
 from sealwire.doors.demo.client import DemoFailed
 from sealwire.doors.demo.round import CALLED, CALLERS, Played
 from sealwire.doors.demo.show import Round, Step
@@ -60,9 +61,10 @@ def targets_of(played: Played) -> Targets:
 
 
 async def sweep_everything(demo: Round, cloud: Cloud, played: Played) -> None:
-    """Step 5: no file of the cloud holds the number or the voice."""
-    with demo.step(5, "Are the callers' numbers or voices in any file?") as step:
-        patterns = [pattern for caller in CALLERS for pattern in number_patterns(E164(caller), subject="number")]
+    """Step 9: no file of the cloud holds the number or the voice."""
+    with demo.step(9, "Are anybody's numbers or voices in any file?") as step:
+        people = (*CALLERS, PAGES_CALLER, REMINDED, WRITTEN_TO)
+        patterns = [pattern for person in people for pattern in number_patterns(E164(person), subject="number")]
         for speech in played.speeches:
             with wave.open(str(speech), "rb") as file:
                 patterns += audio_patterns(file.readframes(file.getnframes()), subject="voice")
@@ -73,7 +75,9 @@ async def sweep_everything(demo: Round, cloud: Cloud, played: Played) -> None:
             f"in {report.seconds:.1f} s (database, write-ahead log, objects, logs, temp, keeper, evidence, …)"
         )
         tone = "bad" if report.hits else "good"
-        step.figure("sweep_hits", report.hits, f"{report.hits} hits of the two callers' numbers and voices", tone=tone)
+        step.figure(
+            "sweep_hits", report.hits, f"{report.hits} hits of five people's numbers and the callers' voices", tone=tone
+        )
         step.figure(
             "control_hits",
             report.control_hits,
@@ -85,8 +89,8 @@ async def sweep_everything(demo: Round, cloud: Cloud, played: Played) -> None:
 
 
 async def back_up_and_erase(demo: Round, stage: Stage, played: Played) -> tuple[Loot, str]:
-    """Step 6: a backup, what an attacker copies, then the erasure; the API answers 410."""
-    with demo.step(6, "A backup; an attacker's copies; then call 1 is erased") as step:
+    """Step 10: a backup, what an attacker copies, then the erasure; the API answers 410."""
+    with demo.step(10, "A backup; an attacker's copies; then call 1 is erased") as step:
         loot = await _plunder(step, stage)
         call = played.calls[0]
         asked = await played.api.post("/v1/erasures", {"call": call["call_id"], "ground": "subject-request"})
@@ -113,8 +117,8 @@ async def back_up_and_erase(demo: Round, stage: Stage, played: Played) -> tuple[
 
 
 async def attack_everything(demo: Round, stage: Stage, loot: Loot, targets: Targets) -> None:
-    """Step 7: every copy there is, and every secret there is, against the erased call."""
-    with demo.step(7, "Attacks: can anyone bring call 1 back?") as step:
+    """Step 11: every copy there is, and every secret there is, against the erased call."""
+    with demo.step(11, "Attacks: can anyone bring call 1 back?") as step:
         now = stage.settings.data_dir
         step.say("backup + root key + the vault as it was before + everything that exists now:")
         old = await _attack(stage, loot, targets, [loot.old_vault, now])

@@ -52,11 +52,20 @@ async def open_account(demo: Round, operator: Api) -> tuple[Api, str, str]:
             "/v1/credentials",
             {
                 "label": "demo",
-                "scopes": ["records:list", "records:open", "records:erase"],
+                "scopes": [
+                    "records:list",
+                    "records:open",
+                    "records:erase",
+                    "account:configure",
+                    "calls:control",
+                    "messages:send",
+                ],
                 "default_purpose": "service-operation",
             },
         )
         step.say("a credential, shown once, kept as a hash; it opens content for service-operation", tone="good")
+        await owner.put("/v1/limits/destinations", {"items": [{"destination": "GB"}]})
+        step.say("nothing may be called or written to but what the owner allows: now the United Kingdom")
         await owner.close()
         step.figures["account"] = account
     return operator.with_secret(issued["secret"]), account, issued["secret"]

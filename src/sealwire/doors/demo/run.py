@@ -1,4 +1,4 @@
-"""The whole demo: starts a cloud on a folder of its own, plays eight steps, stops all it started."""
+"""The whole demo: starts a cloud on a folder of its own, plays twelve steps, stops all it started."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import shutil
 import time
 
 from sealwire.doors.demo import checking, forgetting
+from sealwire.doors.demo.building import Builder
 from sealwire.doors.demo.client import Api
+from sealwire.doors.demo.company import Company
 from sealwire.doors.demo.round import CALLED, Played, answer_subject, make_calls, open_account, show_records
 from sealwire.doors.demo.show import Round, Show
 from sealwire.doors.demo.stage import Stage
@@ -14,6 +16,7 @@ from sealwire.doors.first_start import operator_credential_file
 from sealwire.doors.supervisor import Cloud
 from sealwire.ground import diagnostics
 
+REPLY = "Yes, see you tomorrow."
 EXPECTED = {
     "sweep_hits": 0,
     "old_vault_readable": False,
@@ -24,6 +27,11 @@ EXPECTED = {
     "truncated_backup_refused": True,
     "certificate_verified": True,
     "log_verified": True,
+    "rest_call": True,
+    "age_opened": True,
+    "sealed_media_played": True,
+    "uas_call": True,
+    "sms_receipt": True,
     "tampered_certificate_refused": True,
 }
 
@@ -33,7 +41,15 @@ async def run_demo(stage: Stage, show: Show) -> bool:
     began_s = time.monotonic()
     demo = Round(show)
     cloud = Cloud(stage.settings)
-    await _start(demo, cloud)
+    outside = Company(stage.customer)
+    await outside.start(
+        "sealwire.doors.bench.message_centre", stage.centre.rpartition(":")[2], "--reply", REPLY, listens=stage.centre
+    )
+    try:
+        await _start(demo, cloud)
+    except BaseException:
+        await outside.stop()
+        raise
     diagnostics.start("demo", (stage.settings.logs_dir / "demo.log").open("a"))
     try:
         assert cloud.certificates is not None
@@ -47,6 +63,7 @@ async def run_demo(stage: Stage, show: Show) -> bool:
             await api.close()
     finally:
         await cloud.stop()
+        await outside.stop()
         shutil.rmtree(stage.attacker, ignore_errors=True)  # it holds copies of keys
     await checking.check_papers(demo, papers)
     demo.figures["wall_seconds"] = round(time.monotonic() - began_s, 1)
@@ -80,6 +97,7 @@ async def _play(demo: Round, stage: Stage, cloud: Cloud, played: Played) -> tupl
     played.speeches = await make_calls(demo, stage)
     played.calls, played.recordings = await show_records(demo, stage, api, played.speeches)
     await answer_subject(demo, api)
+    await Builder(demo, stage, api, played.account).build()
     await forgetting.sweep_everything(demo, cloud, played)
     loot, _ = await forgetting.back_up_and_erase(demo, stage, played)
     await forgetting.attack_everything(demo, stage, loot, forgetting.targets_of(played))

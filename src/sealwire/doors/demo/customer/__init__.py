@@ -1,0 +1,1 @@
+"""The customer of the demo: programs of its own, in processes of their own, that know the cloud by its SDK only."""
