@@ -22,13 +22,13 @@ import asyncpg
 import pytest
 
 from sealwire.config import Settings
-from sealwire.custody.categories import CallRecord, Recording
+from sealwire.custody.categories import ApplicationRecord, CallRecord, Recording
 from sealwire.custody.lifecycle import Custody, connect_custody
 from sealwire.doors.first_start import operator_credential_file
 from sealwire.doors.supervisor import API, KEEPER, SEQUENCER, WORKER, Cloud
 from sealwire.ground.clock import SystemClock
 from sealwire.ground.postgres.cluster import dsn
-from sealwire.vocabulary import AccountId, CallId, Day, HangupCause, Party, RecordId
+from sealwire.vocabulary import AccountId, ApplicationId, CallId, Day, HangupCause, Party, RecordId, ServiceId
 
 PARTS = ((KEEPER,), (SEQUENCER,), (WORKER, API))
 CALLEE = "+441632960100"
@@ -163,6 +163,21 @@ class ApiHouse:
 
         tenant.calls.append(self.in_custody(keep))
         return tenant.calls[-1]
+
+    def keep_run(self, tenant: Tenant, call: KeptCall, service: str) -> str:
+        """Keep the application record of such a call; its id."""
+        ended = dt.datetime.now(dt.UTC)
+        record = ApplicationRecord(
+            application_id=ApplicationId.new(), call_id=call.call, service_id=ServiceId.parse(service), kind="pages",
+            direction="inbound", started_at=ended, ended_at=ended, return_code=0, extra_legs=0, speech_seconds=0,
+            cost_millicents=0, arguments="", parameters="",
+        )  # fmt: skip
+
+        async def keep(custody: Custody) -> None:
+            await custody.keep(tenant.account, record)
+
+        self.in_custody(keep)
+        return str(record.application_id)
 
     def cluster_rows(self, statement: str) -> list[Any]:
         """Rows as the database's owner sees them."""

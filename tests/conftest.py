@@ -11,13 +11,17 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
-import hypothesis  # noqa: F401 - early: its plugin would import it in the last moment of a run without properties
+import hypothesis  # early: its plugin would import it in the last moment of a run without properties
 import pytest
 
 from sealwire.config import Settings
 from sealwire.doors.schemas import all_migrations
 from sealwire.ground.postgres.cluster import OWNER, Cluster
 from sealwire.ground.postgres.database import Database
+
+# How long an example takes says something about the machine, not about the rule.
+hypothesis.settings.register_profile("house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("house")
 
 TEMPLATE = "house_template"
 OpenDatabase = Callable[..., Awaitable[Database]]

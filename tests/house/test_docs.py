@@ -12,6 +12,9 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+import sealwire
+import sealwire_sdk
+import sealwire_verifier
 from sealwire.custody.keys.paths import LeafPath
 from sealwire.custody.keys.receipts import paths_root
 from sealwire.custody.keys.tree import Tree, index_key, index_token, leaf_keys
@@ -24,13 +27,14 @@ from sealwire_verifier.leaf import leaf_bytes
 from sealwire_verifier.merkle import leaf_hash
 
 ROOT = Path(__file__).parents[2]
-OURS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("verifier/*.md")])
+PLACES = ("*.md", "docs/**/*.md", "verifier/*.md", "sdk/*.md", "examples/**/*.md")
+OURS = sorted(page for place in PLACES for page in ROOT.glob(place))
 PAGES = [*OURS, *sorted(ROOT.glob("tests/**/*.md"))]
 DECISIONS = sorted(ROOT.glob("docs/adr/[0-9]*.md"))
 LINE_MAX = 120
 _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-_COMMAND = re.compile(r"bin/[a-z]+(?: +(?!DIR)[a-z]+)?")
+_COMMAND = re.compile(r"(?<![\w/])bin/[a-z]+(?: +(?!DIR)[a-z]+)?")
 
 
 def name_of(path: Path) -> str:
@@ -194,3 +198,8 @@ def test_every_page_is_reached_from_the_readme() -> None:
         waiting += [(page.parent / link).resolve() for link in inside if link]
     lost = [name_of(page) for page in ROOT.glob("docs/**/*.md") if page not in seen]
     assert not lost, f"nothing leads to {lost}"
+
+
+def test_every_part_has_one_version_and_the_readme_says_it() -> None:
+    assert sealwire.__version__ == sealwire_sdk.__version__ == sealwire_verifier.__version__
+    assert f"says {sealwire.__version__})" in (ROOT / "README.md").read_text()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted([*ROOT.glob("src/**/*.py"), *ROOT.glob("verifier/src/**/*.py")])
+SOURCES = sorted([*ROOT.glob("src/**/*.py"), *ROOT.glob("verifier/src/**/*.py"), *ROOT.glob("sdk/src/**/*.py")])
 SERVICE = sorted(ROOT.glob("src/sealwire/**/*.py"))
 STATEMENT_FILES = sorted(path for path in ROOT.glob("src/**/*.sql") if "schema" not in path.parent.name)
 FORBIDDEN_WORDS = {"tenant", "tenants", "utils", "helpers", "shred", "nuke", "purge", "blacklist", "whitelist"}

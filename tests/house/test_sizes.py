@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MODULES = sorted([*ROOT.glob("src/**/*.py"), *ROOT.glob("verifier/src/**/*.py")])
+GENERATED = {ROOT / "sdk/src/sealwire_sdk/client" / name for name in ("models.py", "synchronous.py", "asynchronous.py")}
+"""Written from the API's document, one method for each operation: to be looked up, not read through."""
+MODULES = sorted(
+    {*ROOT.glob("src/**/*.py"), *ROOT.glob("verifier/src/**/*.py"), *ROOT.glob("sdk/src/**/*.py")} - GENERATED
+)
 MODULE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 

@@ -20,7 +20,7 @@ from sealwire.custody.erasure import Ground, find, request_records
 from sealwire.custody.forensics.attacker import Possessions
 from sealwire.custody.lifecycle import Custody
 from sealwire.doors.bench.scratch import scratch_cloud
-from sealwire.doors.supervisor import KEEPER, SEQUENCER, Part
+from sealwire.doors.supervisor import KEEPER, SEQUENCER, Cloud, Part
 from sealwire.ground.clock import SystemClock
 from sealwire.ground.postgres.cluster import dsn
 from sealwire.ground.postgres.database import Database
@@ -52,6 +52,7 @@ class House:
     custody: Custody
     account: AccountId
     copies: Path
+    cloud: Cloud
     calls: list[Call] = field(default_factory=list)
 
     async def keep_call(self, caller: str, *, seed: int, seconds: float = 1.0) -> Call:
@@ -134,7 +135,7 @@ async def running_house(keeper: Part = KEEPER) -> AsyncIterator[House]:
     async with scratch_cloud(((keeper,), (SEQUENCER,))) as scratch:
         copies = scratch.settings.data_dir.parent / "copies"
         copies.mkdir(mode=0o711)
-        yield House(scratch.settings, scratch.custody, scratch.account, copies)
+        yield House(scratch.settings, scratch.custody, scratch.account, copies, scratch.cloud)
 
 
 def speech(seed: int, seconds: float) -> bytes:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from sealwire.communications.calls.greeting import Greeting
 from sealwire.communications.calls.ports import CallEnded
+from sealwire.communications.control.builtins import Greeting
 from sealwire.communications.prompts import sound
 from sealwire.communications.recordings.likeness import likeness
 from sealwire.communications.switches.baresip.engine import BaresipEngine
@@ -31,6 +31,7 @@ from tests.telephony_house import (
     SPEECH,
     BriskGreeting,
     House,
+    Script,
     open_house,
     run_program,
 )
@@ -51,7 +52,7 @@ async def until(true, seconds: float = 5.0) -> None:
 
 
 async def test_a_caller_hears_the_prompt_types_a_digit_speaks_and_is_recorded_as_spoken(tmp_path: Path):
-    async with open_house(tmp_path, services={"greeting": lambda _: Greeting()}) as house:
+    async with open_house(tmp_path, application=Greeting) as house:
         heard = tmp_path / "heard.wav"
         code, out = await run_program(
             *("sealwire.doors.caller", "--to", house.uri(), "--from", CALLER, "--digit", "5", "--json"),
@@ -74,7 +75,7 @@ async def test_a_caller_hears_the_prompt_types_a_digit_speaks_and_is_recorded_as
 
 async def test_mu_law_is_recorded_as_spoken_too(tmp_path: Path):
     async with open_house(tmp_path) as house:
-        await Caller(house.plan(codec="pcmu", digits="7")).run()
+        await Caller(house.plan(codec="pcmu", digits="7", seconds=2.5)).run()
         ended = await house.keeper.next_call()
     assert ended.digits == "7"
     assert likeness(SPEECH[:24_000], recorded(ended)).correlation >= 0.9
@@ -113,8 +114,7 @@ async def test_a_caller_who_hangs_up_in_mid_recording_leaves_both(tmp_path: Path
 
 
 async def test_silence_ends_a_recording(tmp_path: Path):
-    services = {"greeting": lambda _: BriskGreeting(silence_seconds=1.0)}
-    async with open_house(tmp_path, services=services) as house:
+    async with open_house(tmp_path, application=lambda: BriskGreeting(silence_seconds=1.0)) as house:
         report = await Caller(house.plan(end_digit="")).run()
         ended = await house.keeper.next_call()
     assert report.hung_up_by == "far end"
@@ -136,7 +136,7 @@ async def test_an_engine_that_is_killed_in_mid_call_ends_the_call_with_a_true_re
         calling.cancel()
 
         await until(lambda: house.engine.worker_pids not in ([], [pid]), 10)
-        await asyncio.sleep(1)
+        await asyncio.sleep(3)
         again = await Caller(house.plan(seconds=0.5)).run()
         assert again.status == 200
         assert (await house.keeper.next_call()).cause is HangupCause.NORMAL
@@ -199,15 +199,14 @@ async def test_when_nothing_can_be_kept_the_caller_is_told_and_nothing_is_record
 async def test_a_call_that_breaks_leaves_the_other_calls_alone(tmp_path: Path):
     made: list[object] = []
 
-    class Breaks:
-        async def after(self, outcome: object) -> None:
-            raise RuntimeError("this service is broken")
+    async def breaks(call: object) -> int:
+        raise RuntimeError("this application is broken")
 
-    def service(_: object):
-        made.append(_)
-        return BriskGreeting() if len(made) == 1 else Breaks()
+    def application():
+        made.append(None)
+        return BriskGreeting() if len(made) == 1 else Script(breaks)
 
-    async with open_house(tmp_path, services={"greeting": service}) as house:
+    async with open_house(tmp_path, application=application) as house:
         good = asyncio.ensure_future(Caller(house.plan()).run())
         await until(lambda: made)
         await Caller(house.plan(seconds_max=5)).run()

@@ -15,7 +15,7 @@ from tests.conftest import ModuleDatabase
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 MINE, THEIRS = uuid4(), uuid4()
 ROLES = ("sealwire_service", "sealwire_sequencer", "sealwire_worker")
-OURS = ("governance", "custody", "evidence", "ground")
+OURS = ("governance", "custody", "evidence", "ground", "communications")
 Session: TypeAlias = "asyncpg.Connection[Any]"
 
 
@@ -47,7 +47,12 @@ INSERT INTO governance.agreement (account_id, agreement_id, document, document_s
 VALUES ($1, $1, 'x', 'x', '{"purposes": "few"}', $1, $2);
 INSERT INTO governance.credential (account_id, credential_id, secret_sha256, label, scopes, created_at)
 VALUES ($1, $1, uuid_send($1), 'x', '{read}', $2);
-INSERT INTO governance.number (account_id, number, service, assigned_at) VALUES ($1, gen_random_uuid(), 'greeting', $2);
+INSERT INTO governance.service
+    (account_id, service_id, name, direction, logic, recording, seconds_max, early_media, created_at, changed_at)
+VALUES ($1, $1, 'x', 'both', '{}', '{}', 1, false, $2, $2);
+INSERT INTO governance.number (account_id, number, service_id, assigned_at) VALUES ($1, gen_random_uuid(), $1, $2);
+INSERT INTO governance.credential_secret (account_id, credential_id, secret_sha256, created_at)
+VALUES ($1, $1, uuid_send($1), $2);
 INSERT INTO custody.erasure
     (account_id, erasure_id, ground, requested_by, requested_at, state, gone_from_backups_by)
 VALUES ($1, $1, 'instruction', 'x', $2, 'hidden', $2);
@@ -77,7 +82,10 @@ async def _fill(owner: Session, account: UUID) -> None:
         "UPDATE governance.account SET closed_at = NULL",
         "UPDATE governance.credential SET scopes = '{owner}'",
         "UPDATE governance.credential SET secret_sha256 = 'known'",
-        "UPDATE governance.number SET service = 'x'",
+        "UPDATE governance.number SET number = '+441632960123'",
+        "UPDATE governance.credential_secret SET secret_sha256 = 'known'",
+        "SELECT secret_sha256 FROM governance.credential_secret",
+        "UPDATE governance.service SET service_id = gen_random_uuid()",
         "DELETE FROM governance.agreement",
         "DELETE FROM governance.credential",
         "DELETE FROM governance.idempotency",
@@ -204,11 +212,16 @@ async def test_a_session_without_row_security_is_refused_its_rows(service: Sessi
 
 DUTIES_OF = {
     "governance.find_credential": {"sealwire_service"},
-    "governance.route_number": {"sealwire_service"},
+    "governance.route_call": {"sealwire_service"},
+    "communications.trunks_at": {"sealwire_service"},
     "governance.accounts_with_numbers": {"sealwire_service"},
     "governance.store_operator_credential": set(),
+    "governance.programs_in_force": {"sealwire_service"},
+    "communications.reports_to_make": {"sealwire_service"},
     "custody.rewrite_index_partition": {"sealwire_worker"},
     "custody.is_past": {"sealwire_worker"},
+    "communications.accounts_with_messages": {"sealwire_service"},
+    "communications.segments_of_receipts": {"sealwire_service"},
 }
 
 
@@ -246,7 +259,9 @@ async def test_the_service_is_refused_the_functions_of_others(service: Session, 
         await service.fetch(f"SELECT {call}")
 
 
-@pytest.mark.parametrize("table", ["account", "agreement", "credential", "number", "idempotency"])
+@pytest.mark.parametrize(
+    "table", ["account", "agreement", "credential", "credential_secret", "service", "number", "idempotency"]
+)
 async def test_the_sequencer_reads_nothing_of_governance(
     owner: Session, module_database: ModuleDatabase, table: str
 ) -> None:

@@ -15,7 +15,12 @@ from sealwire.doors.api.app import OPERATIONS
 from sealwire.errors import Broken, Gone, Malformed, Missing, Refused, SealwireError, Unavailable
 from sealwire.governance.credentials import NotAuthenticated
 
-FAMILIES = {Malformed: {400, 405, 408, 413, 415, 422}, Refused: {401, 403, 409, 500, 503}, Missing: {404}, Gone: {410}}
+FAMILIES = {
+    Malformed: {400, 405, 408, 413, 415, 422},
+    Refused: {401, 403, 409, 429, 500, 503},
+    Missing: {404},
+    Gone: {410},
+}
 FAMILIES |= {Unavailable: {503}, Broken: {500}}
 assert OPERATIONS
 assert refusals

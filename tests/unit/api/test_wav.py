@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sealwire.communications.recordings.wav import wav_header
 from sealwire.custody.sealing.envelope import Context, MediaSealer
-from sealwire.doors.api.wav import MediaSizeWrong, audio_bytes, wav_header
+from sealwire.doors.api.wav import MediaSizeWrong, audio_bytes
 from sealwire.vocabulary import AccountId
 
 CONTEXT = Context(account=AccountId.new(), category=2, retention_class=0, day=20_000, slot=7)

@@ -8,7 +8,8 @@ import pytest
 
 from sealwire.communications import prompts
 from sealwire.communications.prompts import SoundUnknown
-from sealwire.communications.switches.baresip.engine import BaresipEngine, party_of
+from sealwire.communications.switches.baresip.engine import BaresipEngine
+from sealwire.communications.switches.baresip.leg import party_of
 from sealwire.communications.switches.baresip.line import cause_of
 from sealwire.communications.switches.baresip.stack_settings import StackSettings
 from sealwire.config import SettingsRefused
@@ -37,12 +38,17 @@ def test_a_sip_address_becomes_a_party(uri, party):
     ("text", "answered", "cause"),
     [
         ("Connection reset by peer [104]", True, HangupCause.NORMAL),
-        ("Connection reset by peer [104]", False, HangupCause.NO_ANSWER),
+        ("Connection reset by peer [104]", False, HangupCause.CANCELLED),
+        ("Connection timed out [110]", True, HangupCause.MEDIA_TIMEOUT),
+        ("481 Call Does Not Exist", True, HangupCause.MEDIA_TIMEOUT),
         ("rtp stream error", True, HangupCause.MEDIA_TIMEOUT),
         ("486 Busy Here", False, HangupCause.BUSY),
         ("404 Not Found", False, HangupCause.NUMBER_UNKNOWN),
         ("603 Decline", False, HangupCause.REJECTED),
-        ("488 Not Acceptable Here", False, HangupCause.SERVICE_UNAVAILABLE),
+        ("488 Not Acceptable Here", False, HangupCause.CODEC_MISMATCH),
+        ("401 Unauthorized", False, HangupCause.REJECTED),
+        ("408 Request Timeout", False, HangupCause.NO_ANSWER),
+        ("500 Call Error", False, HangupCause.SERVICE_UNAVAILABLE),
         ("", True, HangupCause.NORMAL),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import os
@@ -13,10 +14,14 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.unit.backups.test_manifest import SAMPLE, write
+from tests.unit.doors.test_supervisor import STEADY
 
 from sealwire.config import Settings
 from sealwire.doors import platform
-from sealwire.doors.doctor import CHECKS, Finding, State, examine, worst
+from sealwire.doors.doctor import CHECKS, examine, worst
+from sealwire.doors.findings import Finding, State
+from sealwire.doors.supervisor import API, MESSENGER, SWITCHBOARD, Cloud, Part
+from sealwire.errors import SealwireError
 from sealwire.ground.datafolder import DataFolder
 
 
@@ -26,7 +31,9 @@ def finding(settings: Settings, check: str) -> Finding:
 
 @pytest.fixture
 def settings(reachable_dir: Path) -> Settings:
-    return Settings(data_dir=reachable_dir, api_listen="127.0.0.1:38443", sip_listen="127.0.0.1:35060")
+    return Settings(
+        data_dir=reachable_dir, api_listen="127.0.0.1:38443", sip_listen="127.0.0.1:35060", uas_listen="127.0.0.1:32201"
+    )
 
 
 def test_every_check_says_something_and_whatever_is_not_fine_says_what_to_do(settings: Settings) -> None:
@@ -54,7 +61,7 @@ def test_a_taken_port_is_a_problem_with_the_setting_to_change(settings: Settings
     with socket.create_server(("127.0.0.1", 38443)):
         found = finding(settings, "API port")
     assert found.state is State.PROBLEM
-    assert "SEALWIRE_API_LISTEN" in found.advice
+    assert "SEALWIRE_API_LISTEN" in found.sentence
 
 
 def test_a_folder_of_a_newer_version_is_a_problem(settings: Settings) -> None:
@@ -76,7 +83,8 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 
 def test_the_command_prints_json_for_programs(settings: Settings) -> None:
-    done = command("doctor", "--json", "--data", str(settings.data_dir), SEALWIRE_API_LISTEN="127.0.0.1:38444")
+    free = {"SEALWIRE_API_LISTEN": "127.0.0.1:38444", "SEALWIRE_UAS_LISTEN": "127.0.0.1:32202"}
+    done = command("doctor", "--json", "--data", str(settings.data_dir), SEALWIRE_SIP_LISTEN="127.0.0.1:35060", **free)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["worst"] == "warning"
 
@@ -127,3 +135,96 @@ def test_a_backup_beyond_its_cycle_is_a_warning(settings: Settings) -> None:
 
 def test_nothing_waits_for_removal_in_a_cloud_that_does_not_run(settings: Settings) -> None:
     assert finding(settings, "removal").state is State.FINE
+
+
+def refusal(settings: Settings, *parts: Part) -> str:
+    """What `up` says to these settings."""
+    with pytest.raises(SealwireError) as refused:
+        asyncio.run(Cloud(settings, parts=(parts,)).start())
+    assert not settings.postgres_dir.exists()
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("check", "part", "setting", "value", "said"),
+    [
+        ("message centre", MESSENGER, "smsc", "smpps://a@host:1", "TLS (smpps) is not spoken"),
+        ("message centre", MESSENGER, "smsc", "smpp://a@host:2775", "secrets/smsc.password"),
+        ("tariff", STEADY, "tariff", "/nowhere/tariff.toml", "cannot be read"),
+        ("way out", STEADY, "egress_allow", "10.1.0.0/99", "write networks as 10.1.0.0/16"),
+        ("way out", STEADY, "egress_ca", "/nowhere/ca.pem", "certificates in PEM form"),
+        ("speech", SWITCHBOARD, "speech_engine", "festival", "write espeak-ng, or command:"),
+        ("speech", SWITCHBOARD, "speech_engine", "command:/nowhere/say", "/nowhere/say cannot be run"),
+        ("media ports", SWITCHBOARD, "rtp_ports", "20000-20002", "at least 4 ports"),
+    ],
+)
+def test_what_up_refuses_the_doctor_says_in_the_same_words(
+    settings: Settings, check: str, part: Part, setting: str, value: str, said: str
+) -> None:
+    wrong = msgspec.structs.replace(settings, **{setting: value})
+    found = finding(wrong, check)
+    assert found.state is State.PROBLEM
+    assert said in found.sentence
+    assert refusal(wrong, part) == found.sentence
+
+
+@pytest.mark.parametrize(
+    ("check", "part", "port", "setting"),
+    [
+        ("API port", API, 38443, "API_LISTEN"),
+        ("SIP port", SWITCHBOARD, 35060, "SIP_LISTEN"),
+        ("SIP TLS port", SWITCHBOARD, 35061, "SIP_LISTEN"),
+        ("programs port", SWITCHBOARD, 32201, "UAS_LISTEN"),
+    ],
+)
+def test_a_port_that_another_program_has_is_refused_in_the_same_words(
+    settings: Settings, check: str, part: Part, port: int, setting: str
+) -> None:
+    settings = msgspec.structs.replace(settings, sip_tls=True)
+    assert finding(settings, check).state is State.FINE
+    with socket.create_server(("127.0.0.1", port)):
+        found = finding(settings, check)
+        assert found.state is State.PROBLEM
+        assert f"TCP 127.0.0.1:{port} is taken" in found.sentence
+        assert f"SEALWIRE_{setting}" in found.sentence
+        assert refusal(settings, part) == found.sentence
+
+
+def test_a_password_that_is_no_text_is_said_and_not_a_crash(settings: Settings) -> None:
+    wanted = msgspec.structs.replace(settings, smsc="smpp://a@host:2775")
+    with DataFolder(wanted):
+        (wanted.secrets_dir / "smsc.password").write_bytes(b"\xff\xfe")
+        assert "secrets/smsc.password" in finding(wanted, "message centre").sentence
+        (wanted.secrets_dir / "smsc.password").write_text("secret42\n")
+        assert finding(wanted, "message centre").state is State.FINE
+
+
+def test_media_ports_that_others_hold_are_counted(settings: Settings) -> None:
+    few = msgspec.structs.replace(settings, rtp_ports="32300-32303")
+    assert "room for 2 legs" in finding(few, "media ports").sentence
+    with socket.socket(type=socket.SOCK_DGRAM) as one, socket.socket(type=socket.SOCK_DGRAM) as other:
+        one.bind(("127.0.0.1", 32300))
+        other.bind(("127.0.0.1", 32303))
+        assert finding(few, "media ports").state is State.PROBLEM
+
+
+def test_without_espeak_the_doctor_warns(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    found = finding(settings, "speech")
+    assert found.state is State.WARNING
+    assert "apt-get install espeak-ng" in found.advice
+
+
+@pytest.mark.parametrize("path", ["/proc/sealwire/data", "/dev/null/data"])
+def test_a_data_folder_that_cannot_be_made_is_said_alike_by_both(settings: Settings, path: str) -> None:
+    nowhere = msgspec.structs.replace(settings, data_dir=Path(path))
+    said = refusal(nowhere, STEADY)
+    assert said.startswith(f"{path} cannot be made or written")
+    assert said.endswith("choose another folder with --data")
+    found = finding(nowhere, "data folder")
+    assert (found.state, found.sentence) == (State.PROBLEM, said)
+
+
+def test_a_folder_of_somebody_else_is_said_alike_by_both(settings: Settings) -> None:
+    (settings.data_dir / "thesis.odt").write_text("x")
+    assert finding(settings, "data folder").sentence == refusal(settings, STEADY)

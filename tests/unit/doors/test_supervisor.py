@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from sealwire.config import Settings
-from sealwire.doors.supervisor import API, Cloud, CloudStopped, Part, PortTaken, sip_is_open
+from sealwire.doors.readiness import PortTaken
+from sealwire.doors.supervisor import API, Cloud, CloudStopped, Part, sip_is_open
 from sealwire.errors import Unavailable
 from sealwire.ground.process import descendants
 

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import os
 from base64 import b64encode
+from collections.abc import Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -108,3 +109,9 @@ async def until(condition, *, seconds=10.0):
     while not await condition():
         assert asyncio.get_running_loop().time() < deadline, "it did not happen in time"
         await asyncio.sleep(0.02)
+
+
+def policy_text(*, log_vkey: str, holder_vkeys: Iterable[str]) -> str:
+    """A policy file (C2SP tlog-policy) as an auditor writes it."""
+    lines = ["# Compare these keys with the annex of your agreement before you trust them.", f"log {log_vkey}"]
+    return "\n".join([*lines, *(f"holder {vkey}" for vkey in holder_vkeys), "quorum none"]) + "\n"

@@ -9,10 +9,10 @@ import os
 from base64 import b64decode
 
 import pytest
-from tests.unit.evidence.house import Holder, running_sequencer, served
+from tests.unit.evidence.house import Holder, policy_text, running_sequencer, served
 
 from sealwire.evidence import certificates as module
-from sealwire.evidence.certificates import CertificatePending, CertificateRequest, make_certificate, policy_text
+from sealwire.evidence.certificates import CertificatePending, CertificateRequest, make_certificate
 from sealwire.evidence.client import SequencerClient
 from sealwire.evidence.leaves import LeafClass
 from sealwire.evidence.outbox import post_kept

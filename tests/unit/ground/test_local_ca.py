@@ -95,7 +95,7 @@ async def test_a_file_cut_short_is_made_anew_and_still_fits_the_others(settings:
 def test_the_authority_cannot_vouch_for_other_names(settings: Settings) -> None:
     """A certificate for another name, signed with the authority's own key, does not verify."""
     files = local_certificates(settings, clock=SystemClock())
-    authority = local_ca._read_pair(files.ca, files.ca.with_name("ca.key"))
+    authority = local_ca.read_pair(files.ca, files.ca.with_name("ca.key"))
     assert authority is not None
     forged = local_ca._new_server(authority, ["bank.example"], SystemClock())
     verifier = (

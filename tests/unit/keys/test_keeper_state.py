@@ -73,6 +73,18 @@ async def test_an_account_made_twice_alike_is_one_and_otherwise_refused(keeper: 
         await keeper.create_account(account, log_vkey=str(OTHER_LOG_KEY.vkey), periods=PERIODS)
 
 
+async def test_an_upgrade_adds_categories_and_never_changes_a_period(keeper: Keeper) -> None:
+    account = await new_account(keeper)
+    epoch = keeper.vault.epoch.number
+    assert await keeper.admit_categories(account, PERIODS) == []
+    assert keeper.vault.epoch.number == epoch
+    with pytest.raises(AccountDiffers):
+        await keeper.admit_categories(account, {"1/0": PERIODS["1/0"] + 1, "7/0": 90})
+    assert "7/0" not in keeper.load(account).periods
+    assert await keeper.admit_categories(account, PERIODS | {"7/0": 90}) == ["7/0"]
+    assert keeper.load(account).periods == PERIODS | {"7/0": 90}
+
+
 @pytest.mark.parametrize("periods", [{"1": 90}, {"01/0": 90}, {"1/16": 1}, {"256/0": 1}, {"5/0": 1}, {"1/0": -1}])
 async def test_periods_that_do_not_fit_the_tree_are_refused(keeper: Keeper, periods: dict[str, int]) -> None:
     with pytest.raises(PathMalformed):
