@@ -78,7 +78,9 @@ class Ports:
 
 @dataclass(frozen=True)
 class Holdings:
-    """What an account has. `ids` are by the collection their addresses begin with; `live-calls` are calls up."""
+    """What an account has. `ids` are by the collection their addresses begin with; three calls are up: `live-calls`,
+    which stays up while nobody ends it, and two for tests that send calls on or act on them.
+    """
 
     tenant: Tenant
     number: str
@@ -147,7 +149,8 @@ class _Furnishing:
         self._ids["erasures"] = self._made("/v1/erasures", {"ground": "instruction", "call": str(erased.call)})
         self._ids["certificates"] = self._ids["erasures"]
         self._ids["reports"] = self._made("/v1/reports", {"of": "call-records", "format": "json"})
-        self._ids["live-calls"], self._ids["another-live-call"] = self.live_call(), self.live_call()
+        for name in ("live-calls", "another-live-call", "redirected-live-call"):
+            self._ids[name] = self.live_call()
         self._wait()
         rows = self._ask("GET", "/v1/calls").json["items"]
         return Holdings(
@@ -260,8 +263,9 @@ def _message_centre(port: int) -> Iterator[None]:
 
 @contextmanager
 def _pages(port: int) -> Iterator[None]:
-    """A customer's web server whose every page makes the call wait."""
-    body = json.dumps({"actions": [{"action": "pause", "seconds": 60}] * 20}).encode()
+    """A customer's web server whose every page makes the call wait, and ask again."""
+    waits = [{"action": "pause", "seconds": 60}] * 20
+    body = json.dumps({"actions": waits, "next_page": f"http://127.0.0.1:{port}/wait"}).encode()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -79,6 +79,11 @@ BEYOND_SCHEMAS = {
 }
 FOUND = {"act-on-call": 0.01}
 """How often a request names what there is. An action lasts up to 30 s, so that few are really done."""
+OF_ITS_OWN = {
+    "get-call-status": "live-calls", "cancel-call": "live-calls", "act-on-call": "another-live-call",
+    "redirect-call": "redirected-live-call", "retry-webhook-delivery": "pending",
+}  # fmt: skip
+"""What is not named as the address of an operation is; sent to a page that does not exist a call ends."""
 GONE = ["410"]  # of what was erased: its id is as good as ever
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2700)]
 
@@ -143,12 +148,7 @@ def _ids_of(name: str, path: str, kept: Holdings, lost: Holdings) -> dict[str, s
     by_prefix = {text.partition("_")[0]: text for text in ids.values()}
     segment = re.search(r"/([a-z-]+)/{", path)
     collection = segment[1] if segment else ""
-    if name in {"get-call-status", "cancel-call", "redirect-call"}:
-        collection = "live-calls"
-    if name == "act-on-call":
-        collection = "another-live-call"
-    if name == "retry-webhook-delivery":
-        collection = "pending"
+    collection = OF_ITS_OWN.get(name, collection)
     named = {"rec": ids["calls"], "call": ids["call"]}
     if collection in ids:
         named[ids[collection].partition("_")[0]] = ids[collection]

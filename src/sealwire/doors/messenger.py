@@ -40,7 +40,7 @@ async def main(settings: Settings) -> None:
         around = Surroundings(custody, outbox, opt_outs, announcer, charging, settings.backup_cycle_days)
         messenger = Messenger(centre, around)
         await messenger.recover()
-        listener = Listener(dsn(settings, ROLE), CHANNEL, on_heard=messenger.wake, on_connected=messenger.wake)
+        listener = Listener(dsn(settings, ROLE), {CHANNEL: messenger.wake}, on_connected=messenger.wake)
         async with asyncio.TaskGroup() as duties:
             duties.create_task(listener.run())
             duties.create_task(messenger.run())

@@ -64,20 +64,17 @@ class Worker:
         self._wakes = {duty: asyncio.Event() for duty in DUTIES}
         self._listening = asyncio.Event()
         self._listener = Listener(
-            dsn(settings, "sealwire_worker"), "sealwire_erasure",
-            on_heard=self._wakes[ERASE].set, on_connected=self._connected,
-        )  # fmt: skip
-        self._webhooks_listener = Listener(
-            dsn(settings, "sealwire_worker"), WEBHOOKS_CHANNEL,
-            on_heard=self._wakes[DELIVER].set, on_connected=self._wakes[DELIVER].set,
-        )  # fmt: skip
+            dsn(settings, "sealwire_worker"),
+            {
+                "sealwire_erasure": self._wakes[ERASE].set,
+                WEBHOOKS_CHANNEL: self._wakes[DELIVER].set,
+                report_book.CHANNEL: self._wakes[MAKE_REPORTS].set,
+            },
+            on_connected=self._connected,
+        )
         self._deliverer = Deliverer(
             database=database, custody=custody, egress=Egress.of(settings), box=SecretBox.open(settings), clock=clock,
             on_room=self._wakes[DELIVER].set,
-        )  # fmt: skip
-        self._reports_listener = Listener(
-            dsn(settings, "sealwire_worker"), report_book.CHANNEL,
-            on_heard=self._wakes[MAKE_REPORTS].set, on_connected=self._wakes[MAKE_REPORTS].set,
         )  # fmt: skip
         self._report_maker = ReportMaker(
             custody, backup_cycle_days=settings.backup_cycle_days,
@@ -99,8 +96,6 @@ class Worker:
         }  # fmt: skip
         async with asyncio.TaskGroup() as duties:
             duties.create_task(self._listener.run())
-            duties.create_task(self._webhooks_listener.run())
-            duties.create_task(self._reports_listener.run())
             duties.create_task(self._answer())
             for duty in DUTIES:
                 duties.create_task(self._repeat(duty, acts[duty]))

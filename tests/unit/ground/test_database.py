@@ -115,9 +115,9 @@ async def test_a_killed_server_is_the_database_away_until_it_is_back(reachable_d
 async def test_a_listener_hears_again_after_its_connection_was_ended(
     module_database: ModuleDatabase, owner: asyncpg.Connection[Any]
 ) -> None:
-    heard, connected = asyncio.Event(), asyncio.Event()
+    heard, other, connected = asyncio.Event(), asyncio.Event(), asyncio.Event()
     listener = Listener(
-        module_database.dsn("sealwire_worker"), "house", on_heard=heard.set, on_connected=connected.set
+        module_database.dsn("sealwire_worker"), {"house": heard.set, "other": other.set}, on_connected=connected.set
     )  # fmt: skip
     running = asyncio.ensure_future(listener.run())
     try:
@@ -125,8 +125,12 @@ async def test_a_listener_hears_again_after_its_connection_was_ended(
             await asyncio.wait_for(connected.wait(), 5)
             await owner.execute("SELECT pg_notify('house', '')")
             await asyncio.wait_for(heard.wait(), 2)
+            assert not other.is_set()
+            await owner.execute("SELECT pg_notify('other', '')")
+            await asyncio.wait_for(other.wait(), 2)
             connected.clear()
             heard.clear()
+            other.clear()
             assert await end_those_who(owner, "LISTEN") == 1
     finally:
         running.cancel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -16,17 +16,16 @@ CONNECT_S_MAX = 10.0
 
 
 class Listener:
-    """One channel, on a connection of its own: one from a pool would be lent to others once it is lost.
+    """Its channels, on one connection of its own: one from a pool would be lent to others once it is lost.
 
-    `on_heard` is called for each notification, and `on_connected` after each connection is made: what was told
-    before then was told to nobody and has to be looked for.
+    `channels` says what is called for each notification; `on_connected` is called after each connection is made: what
+    was told before then was told to nobody and has to be looked for.
     """
 
     def __init__(
-        self, dsn: str, channel: str, *, on_heard: Callable[[], None], on_connected: Callable[[], None]
+        self, dsn: str, channels: Mapping[str, Callable[[], None]], *, on_connected: Callable[[], None]
     ) -> None:
-        self._dsn, self._channel = dsn, channel
-        self._on_heard, self._on_connected = on_heard, on_connected
+        self._dsn, self._channels, self._on_connected = dsn, dict(channels), on_connected
 
     async def run(self) -> None:
         """Until cancelled; a lost connection is made again, with growing patience."""
@@ -36,7 +35,7 @@ class Listener:
                 await self._listen()
                 patience_s = PATIENCE_S_MIN
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                diagnostics.failure("listener.not-connected", error, channel=self._channel)
+                diagnostics.failure("listener.not-connected", error, channels=len(self._channels))
             await asyncio.sleep(patience_s)
             patience_s = min(patience_s * 2, PATIENCE_S_MAX)
 
@@ -46,10 +45,11 @@ class Listener:
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
         try:
-            await connection.add_listener(self._channel, lambda *_: self._on_heard())
+            for channel, on_heard in self._channels.items():
+                await connection.add_listener(channel, lambda *_, heard=on_heard: heard())
             self._on_connected()
             await ended.wait()
-            diagnostics.event("listener.lost", channel=self._channel)
+            diagnostics.event("listener.lost", channels=len(self._channels))
         finally:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await connection.close(timeout=1)
