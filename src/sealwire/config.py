@@ -28,6 +28,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     engine_workers: int = 1
     call_seconds_max: int = 4 * 3600
     backup_cycle_days: int = 28
+    backup_chain_days: int = 7
+    """How long increments continue one base; all of a chain end with the cycle of its base."""
+    backup_every_hours: int = 24
+    """How often the worker makes a backup; 0: only by command."""
+    backup_target: str = ""
+    """A folder, or s3://BUCKET/PREFIX with secrets/backup-target.json; empty: the folder `backups` of the data."""
+    subject_request_months: int = 1
+    """Within how many months a data subject must have an answer (GDPR Art. 12(3)); the law may change."""
+    subject_request_months_more: int = 2
+    """How many more months an extension gives, once."""
     uas_listen: str = "127.0.0.1:8444"
     sip_tls: bool = False
     """Also take calls over TLS with SRTP, at the SIP port + 1."""
@@ -39,7 +49,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """smpp://SYSTEM_ID@HOST:PORT of the message centre, or empty; its password is in secrets/smsc.password."""
     tariff: str = ""
     """A tariff file (TOML) in place of the one that comes with Sealwire."""
+    retention_policy: str = ""
+    """A file (TOML) with this operator's bounds and defaults of retention, in place of those of the declarations."""
+    objects_endpoint: str = ""
+    """https://HOST:PORT of an S3 that keeps the objects, or empty: a folder; its keys are in secrets/objects.key."""
+    objects_bucket: str = ""
+    objects_region: str = "us-east-1"
+    objects_compact: str = ""
+    """What is asked (GET) after removals, so that deleted bytes leave the store's files: SeaweedFS's /vol/vacuum."""
+    country: str = "DE"
+    """Where the operator is (ISO 3166-1): how long invoices are kept of accounts that name no country."""
+    statutory: str = ""
+    """A table of statutory periods (TOML) in place of the one that comes with Sealwire."""
     speech_engine: str = "espeak-ng"
+    holders_required: int = 1
+    """How many holders of the keys, the keeper counted, must take part in a change of keys."""
     operator_name: str = "unnamed operator"
     privacy_contact: str = ""
 

@@ -23,10 +23,18 @@ EXPIRE = Duty("expire", 600.0, "days past their retention period; the keeper ref
 REINDEX = Duty("reindex", 60.0, "the blind index, which PostgreSQL empties after a crash")
 FORGET_REQUESTS = Duty("forget-requests", 3600.0, "idempotency rows older than a day")
 
+HOLDS = Duty("holds", 15.0, "holds whose last day is past, and those that a crash left half placed or half released")
+CLOSE = Duty("close", 15.0, "accounts whose grace has ended; woken when one begins, and otherwise found by looking")
+CLEAR = Duty("clear", 300.0, "rows and objects of accounts that are closed and unreadable")
 DELIVER = Duty("deliver", 5.0, "webhooks that are due; normally woken at once, retries are found by looking")
 END_BACKUPS = Duty("end-backups", 3600.0, "backups whose cycle has ended; certificates say by when they are gone")
 
 MAKE_REPORTS = Duty("make-reports", 5.0, "reports that were asked for; normally woken at once")
 LET_LAPSE = Duty("let-lapse", 30.0, "money held for calls whose process died, and the entries of old reports")
 
-DUTIES = (ERASE, REMOVE, EXPIRE, REINDEX, FORGET_REQUESTS, END_BACKUPS, DELIVER, MAKE_REPORTS, LET_LAPSE)
+MAKE_BACKUPS = Duty("make-backups", 1800.0, "a backup when the newest is older than the operator wants")
+
+DUTIES = (
+    MAKE_BACKUPS, HOLDS, ERASE, CLOSE, CLEAR, REMOVE, EXPIRE, REINDEX, FORGET_REQUESTS, END_BACKUPS, DELIVER,
+    MAKE_REPORTS, LET_LAPSE,
+)  # fmt: skip

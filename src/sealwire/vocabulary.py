@@ -143,6 +143,30 @@ class ErasureId(OpaqueId):
     prefix = "ers"
 
 
+class HoldId(OpaqueId):
+    """One legal hold or restriction, on records or on days."""
+
+    prefix = "hld"
+
+
+class InstructionId(OpaqueId):
+    """One signed instruction of a customer about retention."""
+
+    prefix = "ins"
+
+
+class SubjectRequestId(OpaqueId):
+    """One request of a data subject, from its receipt to its answer."""
+
+    prefix = "dsr"
+
+
+class ClosureId(OpaqueId):
+    """One closing of an account, from its beginning to its certificate."""
+
+    prefix = "clo"
+
+
 @dataclass(frozen=True, slots=True)
 class E164:
     """A telephone number in ITU-T E.164 form: `+` then 7 to 15 digits. Does not show itself in a repr."""
@@ -269,6 +293,7 @@ class Purpose(StrEnum):
     BILLING_DISPUTE = "billing-dispute"
     LEGAL_CLAIM = "legal-claim"
     SUBJECT_REQUEST = "subject-request"
+    STATUTORY_RETENTION = "statutory-retention"
 
     @classmethod
     def parse(cls, text: str) -> Purpose:
