@@ -10,7 +10,7 @@ from sealwire.vocabulary import Day
 
 
 class Clock(Protocol):
-    """What time it is: `now` for people and due dates, `monotonic_s` for durations."""
+    """What time it is: `now` for people and due dates, `monotonic_s` for durations, the machine's sleep included."""
 
     def now(self) -> dt.datetime: ...
 
@@ -24,7 +24,7 @@ class SystemClock:
         return dt.datetime.now(dt.UTC)
 
     def monotonic_s(self) -> float:
-        return time.monotonic()
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class TestClock:

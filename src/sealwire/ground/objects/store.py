@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import os
 import re
 import secrets
@@ -14,8 +15,9 @@ from typing import Self
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore
+from obstore.store import LocalStore, S3Store
 
+from sealwire.config import Settings
 from sealwire.errors import Malformed, Missing, Unavailable
 
 CHUNK_BYTES = 1 << 20
@@ -58,9 +60,9 @@ class ObjectWriter:
     def __init__(self, objects: Objects, name: str) -> None:
         self._objects = objects
         self._name = name
-        with _plainly_told():
+        with plainly_told():
             self._file: obstore.AsyncWritableFile | None = obstore.open_writer_async(
-                objects.store, name, buffer_size=CHUNK_BYTES
+                objects.store, name, buffer_size=objects.part_bytes, max_concurrency=objects.parts_at_once
             )
 
     async def write(self, data: bytes) -> None:
@@ -79,12 +81,13 @@ class ObjectWriter:
 
     async def abort(self) -> None:
         """Give up: what was written is removed."""
-        self._file = None  # dropping an unfinished writer removes what it wrote
+        self._file = None  # dropping an unfinished writer removes what it wrote into a folder
+        await self._objects.abandon(self._name)
 
     async def _told(self, act: Awaitable[object]) -> None:
         try:
-            with _plainly_told():
-                await act
+            with plainly_told():
+                await asyncio.wait_for(act, self._objects.answers_s_max)
         except BaseException:
             self._file = None
             raise
@@ -93,7 +96,12 @@ class ObjectWriter:
 class Objects:
     """The object store. Names are made by `new_prefix()` and ids, never from content."""
 
-    def __init__(self, store: LocalStore, folder: Path | None = None) -> None:
+    part_bytes = CHUNK_BYTES
+    parts_at_once = 12
+    answers_s_max: float | None = None
+    """How long one piece may take; a folder always answers."""
+
+    def __init__(self, store: LocalStore | S3Store, folder: Path | None = None) -> None:
         self.store = store
         self._folder = folder
 
@@ -102,6 +110,15 @@ class Objects:
         """Objects as files below `folder`, which is made when it is missing."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return cls(LocalStore(prefix=folder, automatic_cleanup=True), folder)
+
+    @staticmethod
+    def of(settings: Settings) -> Objects:
+        """The objects of an installation: in its folder, or in the bucket that `objects_endpoint` names."""
+        if not settings.objects_endpoint:
+            return Objects.open(settings.objects_dir)
+        from sealwire.ground.objects import s3  # noqa: PLC0415 - its class is made from this one
+
+        return s3.S3Objects(s3.Bucket.from_settings(settings))
 
     async def open_writer(self, name: str) -> ObjectWriter:
         """Begin an object; it appears under its name when the writer is closed."""
@@ -123,22 +140,28 @@ class Objects:
 
     async def get_stream(self, name: str) -> AsyncIterator[bytes]:
         """Read an object piece by piece; ObjectMissing before the first piece when there is none."""
-        with _plainly_told():
-            found = await obstore.get_async(self.store, _checked(name))
-            async for piece in found.stream(min_chunk_size=CHUNK_BYTES):
+        with plainly_told():
+            found = await asyncio.wait_for(obstore.get_async(self.store, _checked(name)), self.answers_s_max)
+            pieces = aiter(found.stream(min_chunk_size=CHUNK_BYTES))
+            while True:
+                try:
+                    piece = await asyncio.wait_for(anext(pieces), self.answers_s_max)
+                except StopAsyncIteration:
+                    return
                 yield bytes(piece)
 
     async def head(self, name: str) -> StoredObject:
         """The size of an object."""
-        with _plainly_told():
-            return StoredObject(name, (await obstore.head_async(self.store, _checked(name)))["size"])
+        with plainly_told():
+            found = await asyncio.wait_for(obstore.head_async(self.store, _checked(name)), self.answers_s_max)
+            return StoredObject(name, found["size"])
 
     async def delete(self, name: str) -> bool:
         """Remove an object for good, and what a killed process left half written of it; whether it was there."""
         if self._folder is not None:
             await asyncio.to_thread(_remove_unfinished, self._folder / _checked(name))
         try:
-            with _plainly_told():
+            with plainly_told():
                 await obstore.delete_async(self.store, _checked(name))
         except ObjectMissing:
             return False
@@ -147,7 +170,7 @@ class Objects:
 
     async def list(self, prefix: str) -> AsyncIterator[StoredObject]:
         """All objects whose name begins with the parts of `prefix`; what is still being written is not listed."""
-        with _plainly_told():
+        with plainly_told():
             async for batch in obstore.list(self.store, prefix=_checked(prefix)):
                 for entry in batch:
                     yield StoredObject(entry["path"], entry["size"])
@@ -156,6 +179,22 @@ class Objects:
         """Have the disk keep what was just done to this name: file and folders are flushed (fsync(2))."""
         if self._folder is not None:
             await asyncio.to_thread(_flush, self._folder, self._folder / name)
+
+    async def abandon(self, name: str) -> None:
+        """Remove what was written of an object that will not be finished; a folder's writer did that itself."""
+
+    async def abort_unfinished(self, *, before: dt.datetime) -> int:  # noqa: ARG002 - a folder is tidied at start
+        """Remove uploads that a killed process began before this moment; how many there were."""
+        return 0
+
+    async def compact(self) -> bool:
+        """Have the store drop the bytes of what was deleted; a folder's file system does so by itself."""
+        return True
+
+    @staticmethod
+    def check_name(name: str) -> None:
+        """ObjectNameMalformed unless this may be the name of an object."""
+        _checked(name)
 
     def sweep_unfinished(self) -> int:
         """Remove what a killed process left half written; call when no writer is open. How many there were."""
@@ -169,7 +208,7 @@ def _checked(name: str) -> str:
 
 
 @contextmanager
-def _plainly_told() -> Iterator[None]:
+def plainly_told() -> Iterator[None]:
     """Turn obstore's errors into ours; theirs quote paths and source positions."""
     try:
         yield

@@ -172,6 +172,16 @@ class Cluster:
             extra_groups=[] if other else None,
         )  # fmt: skip
 
+    def begin(self, program: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
+        """Begin one of PostgreSQL's programs as the database user, with its output as a stream."""
+        other = self.user if self.user.is_other else None
+        return subprocess.Popen(
+            [self.programs.program(program), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, cwd="/", umask=0o077, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+            user=other.uid if other else None, group=other.gid if other else None,
+            extra_groups=[] if other else None,
+        )  # fmt: skip
+
     def _server(self, folder: Path) -> Child:
         options = {**self._server_settings, "unix_socket_directories": str(socket_folder(self.settings))}
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]

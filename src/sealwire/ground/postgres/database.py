@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from string import Template
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -13,6 +15,9 @@ from sealwire.errors import Unavailable
 from sealwire.vocabulary import AccountId
 
 Connection: TypeAlias = "PoolConnectionProxy[Any]"
+
+_BEGIN_FOR = Template("BEGIN; SET LOCAL sealwire.account = '$account'")
+"""Two statements in one round trip cannot have parameters; a UUID holds nothing that could end the text."""
 
 _AWAY = (
     OSError,
@@ -54,21 +59,27 @@ class Database:
     @asynccontextmanager
     async def account(self, account: AccountId) -> AsyncIterator[Connection]:
         """A transaction that sees this account's rows and no others."""
-        async with self._transaction() as connection:
-            await connection.execute("SELECT set_config('sealwire.account', $1, true)", str(account.value))
+        async with self._transaction(_BEGIN_FOR.substitute(account=UUID(int=account.value.int))) as connection:
             yield connection
 
     @asynccontextmanager
     async def system(self) -> AsyncIterator[Connection]:
         """A transaction without an account: only what the role's own policies and functions allow."""
-        async with self._transaction() as connection:
+        async with self._transaction("BEGIN") as connection:
             yield connection
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Connection]:
+    async def _transaction(self, begin: str) -> AsyncIterator[Connection]:
+        """The pool rolls back a connection that comes back within a transaction, as when its end was cancelled."""
         with _told_when_away():
-            async with self.pool.acquire() as connection, connection.transaction():
-                yield connection
+            async with self.pool.acquire() as connection:
+                await connection.execute(begin)
+                try:
+                    yield connection
+                except BaseException:
+                    await connection.execute("ROLLBACK")
+                    raise
+                await connection.execute("COMMIT")
 
     async def call(self, function: str, *arguments: object) -> Any:
         """One statement that is a transaction by itself, in one round trip: `SELECT room.function($1, ...)`.

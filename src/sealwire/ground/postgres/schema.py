@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from sealwire.errors import Broken, Refused
+from sealwire.ground.clock import SystemClock
 from sealwire.ground.postgres.queries import load_queries
 
 _queries = load_queries(__package__, "schema.sql")
@@ -61,7 +62,8 @@ async def migrate(connection: asyncpg.Connection[Any], migrations: Sequence[Migr
         missing = _missing(migrations, applied)
         for migration in missing:
             await connection.execute(migration.sql)
-            await connection.execute(_queries.record, migration.room, migration.file, migration.digest)
+            applied_at = SystemClock().now()
+            await connection.execute(_queries.record, migration.room, migration.file, migration.digest, applied_at)
     return missing
 
 

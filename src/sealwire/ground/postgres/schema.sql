@@ -4,7 +4,7 @@ CREATE TABLE IF NOT EXISTS ground.migration (
     room text NOT NULL,
     file text NOT NULL,
     sha256 bytea NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    applied_at timestamptz NOT NULL,
     PRIMARY KEY (room, file)
 );
 
@@ -15,5 +15,5 @@ SELECT pg_advisory_xact_lock(7236028);
 SELECT room, file, sha256 FROM ground.migration;
 
 -- name: record
-INSERT INTO ground.migration (room, file, sha256) VALUES ($1, $2, $3)
+INSERT INTO ground.migration (room, file, sha256, applied_at) VALUES ($1, $2, $3, $4)
 ON CONFLICT (room, file) DO UPDATE SET sha256 = excluded.sha256, applied_at = excluded.applied_at;
