@@ -26,7 +26,8 @@ HEAD_BYTES = 110
 
 
 class LogRolledBack(Broken):
-    """The database is older than the last signed heads: it was restored or replaced. Nothing is signed on top of it."""
+    """The database is older than the last signed heads: it was put back or replaced. Nothing is signed on top of
+    it: bring the newer one, or, when this was wanted, say so with bin/sealwire restore --reconcile."""
 
 
 class LogForked(Broken):

@@ -40,6 +40,19 @@ class LeafClass(IntEnum):
     INDEX_REBUILT = 15
     CONFIGURATION_CHANGED = 16
     LOG_OPENED = 17
+    RETENTION_CHANGED = 18
+    RETENTION_MISSED = 19
+    INSTRUCTION_GIVEN = 20
+    HOLD_PLACED = 30
+    HOLD_RELEASED = 31
+    SUBJECT_REQUESTED = 24
+    SUBJECT_ANSWERED = 25
+    CLOSURE_BEGUN = 40
+    CLOSURE_CANCELLED = 41
+    CLOSURE_UNREADABLE = 42
+    CLOSURE_REMOVED = 43
+    BACKUP_DESTROYED = 50
+    RESTORE_RECONCILED = 51
 
     @property
     def type(self) -> str:
@@ -47,7 +60,9 @@ class LeafClass(IntEnum):
         return self.name.lower().replace("_", ".", 1)
 
 
-_STATEMENTS = frozenset({LeafClass.ERASURE_UNREADABLE, LeafClass.ERASURE_REMOVED})
+_STATEMENTS = frozenset(
+    {LeafClass.ERASURE_UNREADABLE, LeafClass.ERASURE_REMOVED, LeafClass.CLOSURE_UNREADABLE, LeafClass.CLOSURE_REMOVED}
+)
 
 
 class PayloadMalformed(Malformed):

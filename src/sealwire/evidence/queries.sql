@@ -87,6 +87,10 @@ ORDER BY l.account_id, l.idx
 -- name: leaves
 SELECT leaf FROM evidence.leaf_entry WHERE account_id = $1 AND idx >= $2 AND idx < $3 ORDER BY idx
 
+-- name: kept_between
+SELECT coalesce(sum(cardinality(record_ids)), 0)::bigint FROM evidence.kept_batch
+WHERE account_id = $1 AND idx >= $2 AND idx < $3
+
 -- name: leaves_at
 SELECT idx, leaf FROM evidence.leaf_entry WHERE account_id = $1 AND idx = ANY($2::bigint[])
 
@@ -106,3 +110,6 @@ WHERE m.account_id = $1 AND m.record_id = ANY($2::uuid[]) ORDER BY b.idx
 -- name: statements
 SELECT leaf_class, idx, salt, payload FROM evidence.statement
 WHERE account_id = $1 AND erasure_id = $2 ORDER BY idx
+
+-- name: kept_waiting_by_account
+SELECT account_id, count(*) AS records FROM evidence.kept_outbox GROUP BY account_id

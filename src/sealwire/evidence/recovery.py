@@ -8,10 +8,12 @@ For each log, with what the tables hold at its right edge recomputed:
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 from sealwire.evidence.heads import Head, Heads, LogForked, LogRolledBack
+from sealwire.evidence.journal import Entries
 from sealwire.evidence.log import LogDamaged, check_root, fetch_tiles, frontier_of, queries, right_edges
 from sealwire.evidence.signer import LogSigner
 from sealwire.ground.postgres.database import Database
@@ -20,10 +22,16 @@ from sealwire_verifier.errors import NotProved
 from sealwire_verifier.tiles import TileTree, parts
 
 _PAGE = 500
+Note = Callable[[list[Entries]], Awaitable[None]]
 
 
-async def reconcile(database: Database, heads: Heads, signer: LogSigner) -> dict[AccountId, str]:
-    """Bring lock file and checkpoints up to the database, or refuse; the origin of every log."""
+async def reconcile(
+    database: Database, heads: Heads, signer: LogSigner, *, note: Note | None = None
+) -> dict[AccountId, str]:
+    """Bring lock file and checkpoints up to the database, or refuse; the origin of every log.
+
+    `note` is given the leaves that the lock file does not cover yet, before it is moved over them.
+    """
     origins: dict[AccountId, str] = {}
     after = UUID(int=0)
     while True:
@@ -32,6 +40,8 @@ async def reconcile(database: Database, heads: Heads, signer: LogSigner) -> dict
             if not rows:
                 break
             moves = await _compare(connection, rows, heads)
+            if note is not None and moves:
+                await note([await _entries(connection, row, moves) for row in rows if AccountId(row[0]) in moves])
         await heads.advance(moves)
         stored = {AccountId(row["account_id"]): Head(row["size"], row["root"]) for row in rows}
         origins |= {AccountId(row["account_id"]): row["origin"] for row in rows}
@@ -78,6 +88,14 @@ async def _compare(connection: Any, rows: list[Any], heads: Heads) -> dict[Accou
             await _must_continue(connection, account, locked)
             moves[account] = locked, stored
     return moves
+
+
+async def _entries(connection: Any, row: Any, moves: dict[AccountId, tuple[Head | None, Head]]) -> Entries:
+    before, after = moves[AccountId(row["account_id"])]
+    first = before.size if before is not None else 0
+    leaves = await connection.fetch(queries.leaves, row["account_id"], first, after.size)
+    kept = await connection.fetchval(queries.kept_between, row["account_id"], first, after.size)
+    return Entries(row["account_id"].bytes, row["origin"], first, b"".join(leaf["leaf"] for leaf in leaves), kept)
 
 
 async def _must_continue(connection: Any, account: AccountId, locked: Head) -> None:

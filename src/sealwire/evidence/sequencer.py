@@ -3,7 +3,8 @@
 One commit, for as many accounts and leaves as there are:
 (1) take what `include` brought and what waits in the outboxes; seal the payloads;
 (2) append in one transaction, in which the outbox rows go as well (`log.append` reads back and recomputes);
-(3) move the heads in the lock file, compare-and-swap, on disk before (4);
+(3) write the leaves into the journal beside the lock file, then move the heads in it, compare-and-swap, on disk
+    before (4);
 (4) sign the checkpoints, store them, answer who waits.
 A crash before (2) is durable changes nothing; after it, the start finds the database ahead of the lock file,
 checks that it continues what was signed, and does (3) and (4) then.
@@ -20,6 +21,7 @@ from typing import Protocol
 from sealwire.errors import Broken, Missing, Unavailable
 from sealwire.evidence.crash import crash_point
 from sealwire.evidence.heads import Head, Heads, LogForked, LogRolledBack
+from sealwire.evidence.journal import Entries, LeafJournal
 from sealwire.evidence.leaves import LeafClass, NewLeaf, SealedPayload
 from sealwire.evidence.log import Growth, append, queries
 from sealwire.evidence.recovery import reconcile, store_checkpoints
@@ -70,9 +72,17 @@ class Sequencer:
     """Writes every account's log. One per installation; the heads' lock file sees to that."""
 
     def __init__(
-        self, *, database: Database, heads: Heads, signer: LogSigner, sealer: PayloadSealer, clock: Clock
+        self,
+        *,
+        database: Database,
+        heads: Heads,
+        signer: LogSigner,
+        sealer: PayloadSealer,
+        clock: Clock,
+        journal: LeafJournal | None = None,
     ) -> None:
         self._database, self._heads, self._signer, self._sealer, self._clock = database, heads, signer, sealer, clock
+        self._journal = journal
         self._wanted: list[_Wanted] = []
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -162,6 +172,7 @@ class Sequencer:
             self._must_continue_signed(growths)
             crash_point("before-commit")
         crash_point("after-commit")
+        await self._note([_entries_of(growth) for growth in growths])
         await self._heads.advance({growth.account: (growth.before, growth.after) for growth in growths})  # (3)
         crash_point("after-lock")
         checkpoints = {growth.account: self._signer.sign(growth.origin, growth.after) for growth in growths}  # (4)
@@ -187,7 +198,7 @@ class Sequencer:
     async def _settle(self) -> None:
         """After a start and after any failure nobody knows what the database committed: look."""
         if not self._settled:
-            self._origins = await reconcile(self._database, self._heads, self._signer)
+            self._origins = await reconcile(self._database, self._heads, self._signer, note=self._note)
             self._settled = True
 
     async def _make_logs(self, accounts: Iterable[AccountId]) -> None:
@@ -199,10 +210,15 @@ class Sequencer:
         async with self._database.system() as connection:
             await connection.execute(queries.open_heads, *zip(*rows, strict=True))
         empty = Head(0, EMPTY_ROOT)
+        await self._note([Entries(account.value.bytes, origin, 0, b"", 0) for account, origin in missing.items()])
         await self._heads.advance(dict.fromkeys(missing, (None, empty)))
         checkpoints = {account: (0, self._signer.sign(origin, empty)) for account, origin in missing.items()}
         await store_checkpoints(self._database, checkpoints)
         self._origins |= missing
+
+    async def _note(self, entries: list[Entries]) -> None:
+        if self._journal is not None and entries:
+            await asyncio.to_thread(self._journal.append, entries)
 
     def _must_continue_signed(self, growths: list[Growth]) -> None:
         """The database was not turned back or replaced under our feet since the last commit."""
@@ -212,6 +228,12 @@ class Sequencer:
                 raise LogRolledBack
             if growth.before != signed:
                 raise LogForked
+
+
+def _entries_of(growth: Growth) -> Entries:
+    leaves = b"".join(leaf.entry for leaf in growth.leaves)
+    kept = sum(len(leaf.batch.records) for leaf in growth.leaves if leaf.batch)
+    return Entries(growth.account.value.bytes, growth.origin, growth.before.size, leaves, kept)
 
 
 def _answer(taken: list[_Wanted], growths: list[Growth], checkpoints: dict[AccountId, bytes]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from sealwire_verifier.certificate import Verified, verify
+from sealwire_verifier.closure import VerifiedClosure, is_closure, verify_closure
 from sealwire_verifier.errors import NotProved, StepFailed
 from sealwire_verifier.log import VerifiedLog, verify_consistency, verify_log
 from sealwire_verifier.policy import Policy
@@ -20,7 +21,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         policy = Policy.parse(options.policy.read_text())
         if options.what == "certificate":
-            verified: Verified | VerifiedLog = verify(options.file.read_bytes(), policy)
+            file = options.file.read_bytes()
+            verified: Verified | VerifiedClosure | VerifiedLog
+            verified = verify_closure(file, policy) if is_closure(file) else verify(file, policy)
         elif options.what == "log":
             _folder(options.folder)
             verified = verify_log(options.folder, policy)
@@ -47,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sealwire-verify", description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of words")
     kinds = parser.add_subparsers(dest="what", required=True)
-    certificate = kinds.add_parser("certificate", help="an erasure certificate (.tlog-proof)")
+    certificate = kinds.add_parser("certificate", help="the certificate of an erasure or of a closure (.tlog-proof)")
     certificate.add_argument("file", type=Path)
     log = kinds.add_parser("log", help="a whole log in a folder of tiles")
     log.add_argument("folder", type=Path)

@@ -61,7 +61,10 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 @dataclass(frozen=True)
 class Verified:
-    """What holds after all ten steps. `days` are `category/class/day`; records None: counted when they are removed."""
+    """What holds after all ten steps. `days` are `category/class/day`; records None: counted when they are removed.
+
+    `held`: how many records or days of what was erased were held by law or dispute, and so were spared.
+    """
 
     certificate: str
     erasure: str
@@ -79,6 +82,7 @@ class Verified:
     holders: list[str]
     witnesses: list[str]
     limits: list[str]
+    held: int | None = None
 
 
 def limits_of(effaceability_class: str) -> list[str]:
@@ -125,11 +129,11 @@ def verify(file: bytes, policy: Policy) -> Verified:
     with step(2):
         witnesses = policy.cosigned(signed)
     with step(3):
-        statement = _statement(body["statement"], leaf.ERASURE_UNREADABLE, proof.index, proof.path, head)
+        statement = statement_at(body["statement"], leaf.ERASURE_UNREADABLE, proof.index, proof.path, head)
     with step(4):
         _check_statement(body, statement)
     with step(5):
-        holders = [_check_receipt(receipt, body, policy) for receipt in body["receipts"]]
+        holders = [check_receipt(receipt, body, policy) for receipt in body["receipts"]]
         must(bool(holders), "no holder attests that keys were destroyed")
     with step(6):
         removal = _check_levels(body, statement, head, proof.index)
@@ -159,6 +163,7 @@ def verify(file: bytes, policy: Policy) -> Verified:
         holders=sorted(set(holders)),
         witnesses=witnesses,
         limits=body["limits"],
+        held=max((receipt["held"] for receipt in body["receipts"] if "held" in receipt), default=None),
     )
 
 
@@ -181,7 +186,7 @@ def _is_whole_day(text: str) -> bool:
     )
 
 
-def _statement(
+def statement_at(
     member: dict[str, Any], leaf_class: int, index: int, path: tuple[bytes, ...], head: Checkpoint
 ) -> dict[str, Any]:
     """The payload of a leaf of this class, which stands in the log at this index."""
@@ -220,9 +225,12 @@ def _check_statement(body: dict[str, Any], statement: dict[str, Any]) -> None:
     must(body["certificate"][4:] == body["erasure"][4:], "certificate and erasure do not match")
 
 
-def _check_receipt(receipt: dict[str, Any], body: dict[str, Any], policy: Policy) -> str:
+def check_receipt(receipt: dict[str, Any], body: dict[str, Any], policy: Policy) -> str:
     """The name of the holder that signed this receipt: raw Ed25519 over its canonical JSON without `signature`."""
-    must(receipt.keys() == RECEIPT_MEMBERS, "a receipt has other members than a receipt has")
+    must(receipt.keys() - {"held", "operator"} == RECEIPT_MEMBERS, "a receipt has other members than a receipt has")
+    held = receipt.get("held", 1)
+    must(type(held) is int and held > 0, "a receipt that names held records counts them")
+    must(isinstance(receipt.get("operator", ""), str), "a holder's operator is not named by text")
     unsigned = {name: value for name, value in receipt.items() if name != "signature"}
     keys = [key for key in policy.holders if key.name == receipt["holder"]]
     must(len(keys) == 1, f"the holder {receipt['holder']} is not pinned in the policy")
@@ -235,7 +243,7 @@ def _check_receipt(receipt: dict[str, Any], body: dict[str, Any], policy: Policy
     must(receipt["count"] > 0, "a receipt is of nothing")
     must(isinstance(receipt["method"], str) and receipt["effaceability_class"] in CLASSES, "the class is not known")
     must(len(note.decode(receipt["paths_root"])) == 32, "the root over the paths is not 32 bytes long")
-    must(_is_moment(receipt["destroyed_at"]), "not a time")
+    must(is_moment(receipt["destroyed_at"]), "not a time")
     return keys[0].name
 
 
@@ -255,7 +263,7 @@ def _check_levels(
     times = [hidden["at"], unreadable["at"], statement["at"]]
     if removed["state"] == "removed":
         member, path = removed["statement"], tuple(note.decode(step) for step in removed["statement"]["path"])
-        removal = _statement(member, leaf.ERASURE_REMOVED, member["index"], path, head)
+        removal = statement_at(member, leaf.ERASURE_REMOVED, member["index"], path, head)
         about = {"type": "erasure.removed", "account": body["account"], "erasure": body["erasure"], "at": removed["at"]}
         wrong = [name for name, value in about.items() if removal[name] != value]
         must(not wrong and removal.keys() == {*about, "count", "commitments_root"}, "the removal says otherwise")
@@ -264,13 +272,13 @@ def _check_levels(
     else:
         must(removed == {"at": None, "state": "pending"}, "the removal is neither pending nor removed")
     last_day = levels["gone_from_backups"]["by"]
-    must(all(_is_moment(time) for time in times) and bool(_DAY.fullmatch(last_day)), "not a time")
+    must(all(is_moment(time) for time in times) and bool(_DAY.fullmatch(last_day)), "not a time")
     dt.date.fromisoformat(last_day)
     must(times == sorted(times) and last_day >= unreadable["at"][:10], "the times are not in order")
     return removal
 
 
-def _is_moment(text: str) -> bool:
+def is_moment(text: str) -> bool:
     """RFC 3339 in UTC with milliseconds, of a time that exists (ValueError otherwise)."""
     return _MOMENT.fullmatch(text) is not None and bool(dt.datetime.fromisoformat(text))
 
@@ -304,7 +312,7 @@ def _check_kept(body: dict[str, Any], head: Checkpoint, last_index: int) -> None
         member, key = kept["leaf"], canonical([kept["leaf"], kept["path"]])
         if key not in batches:
             path = tuple(note.decode(step) for step in kept["path"])
-            batches[key] = _statement(member, leaf.RECORD_KEPT, member["index"], path, head)
+            batches[key] = statement_at(member, leaf.RECORD_KEPT, member["index"], path, head)
         batch = batches[key]
         must(member["index"] < last_index, "kept after it was erased")
         must(batch["type"] == "record.kept" and batch["account"] == body["account"], "kept in another log")
