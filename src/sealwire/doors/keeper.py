@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ctypes
 import os
-import resource
 import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from sealwire.config import Settings, load_settings
 from sealwire.custody.categories import CATALOGUE
 from sealwire.custody.keys.effaceability import test_volume
+from sealwire.custody.keys.holding.desk import holder_handlers
 from sealwire.custody.keys.keeper import Keeper
 from sealwire.custody.keys.refusals import ClockInjected, ClockSuspect
 from sealwire.custody.keys.service import KeeperService
+from sealwire.doors.hardening import harden
 from sealwire.errors import SealwireError
 from sealwire.ground import diagnostics
 from sealwire.ground.clock import SystemClock
@@ -25,23 +24,6 @@ from sealwire.ground.wire import serve
 
 SWEEP_SECONDS = 60.0
 FINDABLE = {category.code: category.findable_positions for category in CATALOGUE}
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
-_MLOCK_CURRENT_FUTURE_ONFAULT = 1 | 2 | 4
-
-
-def harden() -> bool:
-    """No core dumps, no reading by others, memory locked where allowed; True when it is locked."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        hard = resource.RLIM_INFINITY
-    if hard != resource.RLIM_INFINITY and os.geteuid() != 0:
-        return False
-    return bool(libc.mlockall(_MLOCK_CURRENT_FUTURE_ONFAULT) == 0)
 
 
 async def run(settings: Settings) -> None:
@@ -54,15 +36,26 @@ async def run(settings: Settings) -> None:
     memory_locked = harden()
     settings.keeper_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     effaceability = await asyncio.to_thread(test_volume, settings.keeper_dir)
-    keeper = await Keeper.open(settings.keeper_dir, clock=SystemClock(), effaceability=effaceability, findable=FINDABLE)
+    keeper = await Keeper.open(
+        settings.keeper_dir,
+        clock=SystemClock(),
+        effaceability=effaceability,
+        findable=FINDABLE,
+        operator=settings.operator_name,
+        heads=settings.evidence_dir / "heads.lock",
+        holders_required=settings.holders_required,
+    )
     try:
         service = KeeperService(keeper, memory_locked=memory_locked)
-        server = await serve(settings.keeper_socket, service.handlers(), on_close=service.closed)
+        handlers = service.handlers() | holder_handlers(keeper)
+        server = await serve(settings.keeper_socket, handlers, on_close=service.closed)
         diagnostics.event(
             "keeper.ready",
             epoch=keeper.vault.epoch.number,
             accounts=len(keeper.vault.index.shards),
             effaceability=effaceability.effaceability_class,
+            holders=1 + len(keeper.companions.names),
+            holders_away=len(keeper.companions.away),
             memory_locked=memory_locked,
             clock_trusted=keeper.calendar.trusted,
         )

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
-from sealwire.custody.keys.paths import INDEX_CATEGORY, DayPath, LeafPath
-from sealwire.custody.keys.refusals import AccountClosed, NotDue, PastDue, PathMalformed, PeriodMissing
+from sealwire.custody.keys.held import (
+    ALLOWED_WHEN_RESTRICTED,
+    Hold,
+    Holds,
+    day_of,
+    held_places,
+    node_of,
+    pack_numbers,
+    put_back,
+    unpack_numbers,
+)
+from sealwire.custody.keys.paths import AUDIT_CATEGORY, DAY_DEPTH, INDEX_CATEGORY, DayPath, LeafPath
+from sealwire.custody.keys.refusals import (
+    AccountClosed,
+    Held,
+    NotDue,
+    PastDue,
+    PathMalformed,
+    PeriodMissing,
+    Restricted,
+)
 from sealwire.custody.keys.tree import Tree
 from sealwire.custody.keys.vault_format import Shard
-from sealwire.vocabulary import AccountId
+from sealwire.vocabulary import AccountId, Purpose
 from sealwire_verifier.note import parse_vkey
 
 _PERIOD_KEY = re.compile(r"(\d{1,3})/(\d{1,2})")
 PERIOD_DAYS_MAX = 40_000
+FOR_A_STATUTE = Purpose.STATUTORY_RETENTION.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,18 +46,29 @@ class AccountKeys:
     periods: dict[str, int]
     closed_keeping: tuple[int, ...] | None
     tree: Tree
+    holds: Holds = field(default_factory=dict)
+    owed: frozenset[int] = frozenset()
 
     @classmethod
     def from_shard(cls, account: AccountId, shard: Shard) -> AccountKeys:
         closed = None if shard.closed_keeping is None else tuple(shard.closed_keeping)
-        tree = Tree.parse(shard.nodes)
         return cls(
-            account=account, log_vkey=shard.log_vkey, periods=shard.periods, closed_keeping=closed, tree=tree
+            account=account, log_vkey=shard.log_vkey, periods=shard.periods, closed_keeping=closed,
+            tree=Tree.parse(shard.nodes), owed=unpack_numbers(shard.owed),
+            holds={name: Hold.from_shard(hold) for name, hold in shard.holds.items()},
         )  # fmt: skip
 
     def to_shard(self) -> Shard:
         closed = None if self.closed_keeping is None else list(self.closed_keeping)
-        return Shard(self.log_vkey, self.periods, closed, self.tree.serialise())
+        holds = {name: hold.to_shard() for name, hold in self.holds.items()}
+        return Shard(
+            self.log_vkey, self.periods, closed, self.tree.serialise(), holds=holds, owed=pack_numbers(self.owed)
+        )  # fmt: skip
+
+    @property
+    def first_end(self) -> int | None:
+        """The last day of the hold that ends first; None without holds."""
+        return min((hold.until for hold in self.holds.values()), default=None)
 
     @property
     def log_origin(self) -> str:
@@ -55,9 +86,9 @@ class AccountKeys:
         """The last day on which records of this day are kept."""
         return day.day + self.period(day)
 
-    def require_past_due(self, days: Iterable[DayPath], today: int) -> None:
-        """NotDue when the period of one of these days has not ended."""
-        if any(self.due_day(day) >= today for day in days):
+    def require_past_due(self, places: Iterable[DayPath | LeafPath], today: int) -> None:
+        """NotDue when something is left of one of these places and its period has not ended."""
+        if any(self.due_day(DayPath(*one[:3])) >= today and self.tree.holds_any(one.node) for one in places):
             raise NotDue
 
     def require_open(self, day: DayPath, today: int) -> None:
@@ -67,35 +98,104 @@ class AccountKeys:
         if self.due_day(day) < today:
             raise PastDue
 
+    def require_readable(self, place: DayPath | LeafPath, today: int, *, purpose: str = "") -> None:
+        """Refuse as `require_open` does, but for what is held; what is restricted opens for two purposes only, and what
+        stays of a closed account for the statute's alone."""
+        number = place.node.number
+        holding = [hold for hold in self.holds.values() if hold.until >= today and hold.covers(number)]
+        if purpose not in ALLOWED_WHEN_RESTRICTED and any(hold.restricts for hold in holding):
+            raise Restricted
+        if not holding:
+            self.require_open(DayPath(*place[:3]), today)
+            if self.closed_keeping is not None and place.category != AUDIT_CATEGORY and purpose != FOR_A_STATUTE:
+                raise AccountClosed
+
+    def covers(self, day: DayPath) -> bool:
+        """Whether a hold keeps this whole day."""
+        return any(hold.covers(day.node.number) for hold in self.holds.values())
+
+    def ended(self, day: DayPath) -> bool:
+        """Whether this day was destroyed already and only what is held of it is left."""
+        wanted = day.node.number
+        return any(number >> (number.bit_length() - 1 - DAY_DEPTH) == wanted for number in self.owed)
+
     def erased(
         self, *, leaves: Sequence[LeafPath], days: Sequence[DayPath], close_keeping: Sequence[int] | None
     ) -> AccountKeys:
-        """This account without these leaves, without these days and their indexes, and closed if so asked."""
-        tree = self.tree.copy()
-        for leaf in leaves:
-            tree.puncture(leaf)
-        for day in days:
-            tree.puncture(day.node)
-            tree.puncture(day.index_leaf)
+        """This account without these leaves, without these days and their indexes, and closed if so asked.
+
+        What is held of a day, or when closing, stays and is owed; Held when a held place itself is asked for.
+        """
+        self._require_free([*(leaf.node.number for leaf in leaves), *(day.node.number for day in days)])
+
+        def destroy(tree: Tree) -> None:
+            for leaf in leaves:
+                tree.puncture(leaf)
+            for day in days:
+                tree.puncture(day.node)
+                tree.puncture(day.index_leaf)
+            if close_keeping is not None:
+                tree.close(close_keeping)
+
         closed = self.closed_keeping
         if close_keeping is not None:
-            tree.close(close_keeping)
             already = set(close_keeping if closed is None else closed)
             closed = tuple(sorted(already & set(close_keeping)))
-        return replace(self, tree=tree, closed_keeping=closed)
+        return replace(self._without(destroy), closed_keeping=closed)
 
     def swept(self, due: Sequence[DayPath], today: int) -> AccountKeys:
-        """This account without everything past due of the classes that these days belong to."""
-        tree = self.tree.copy()
-        for category, retention_class in sorted({(day.category, day.retention_class) for day in due}):
-            first_kept = today - self.periods[f"{category}/{retention_class}"]
-            tree.puncture_days_before(category, retention_class, max(first_kept, 0))
-        for day in due:
-            tree.puncture(day.index_leaf)
-        for category in sorted({day.category for day in due}):
-            longest = max(days for key, days in self.periods.items() if key.startswith(f"{category}/"))
-            tree.puncture_days_before(INDEX_CATEGORY, category & 15, max(today - longest, 0))
-        return replace(self, tree=tree)
+        """This account without everything past due of the classes that these days belong to, but what is held."""
+
+        def destroy(tree: Tree) -> None:
+            for category, retention_class in sorted({(day.category, day.retention_class) for day in due}):
+                first_kept = today - self.periods[f"{category}/{retention_class}"]
+                tree.puncture_days_before(category, retention_class, max(first_kept, 0))
+            for day in due:
+                tree.puncture(day.index_leaf)
+            for category in sorted({day.category for day in due}):
+                longest = max(days for key, days in self.periods.items() if key.startswith(f"{category}/"))
+                tree.puncture_days_before(INDEX_CATEGORY, category & 15, max(today - longest, 0))
+
+        return self._without(destroy)
+
+    def placed(self, name: str, hold: Hold) -> AccountKeys:
+        """This account with one hold more, or one grown; what is destroyed already cannot be held and is left out."""
+        leaves = frozenset(number for number in hold.leaves if self.tree.holds(node_of(number)))
+        days = frozenset(number for number in hold.days if not self.ended(day_of(number)) and self._has_any(number))
+        alive = Hold(leaves, days, hold.until, hold.restricts)
+        before = self.holds.get(name)
+        return replace(self, holds={**self.holds, name: alive if before is None else before.joined(alive)})
+
+    def released(self, names: Iterable[str]) -> AccountKeys:
+        """This account without these holds, and without what was owed and nothing holds any more."""
+        freed = set(names)
+        left = {name: hold for name, hold in self.holds.items() if name not in freed}
+        return self._without(lambda _tree: None, holds=left)
+
+    def spared(self, is_meant: Callable[[int], bool]) -> list[int]:
+        """The held places among those that are meant: alive, whatever was asked for."""
+        return [number for number in held_places(self.holds.values()) if is_meant(number) and self._has_any(number)]
+
+    def _without(self, destroy: Callable[[Tree], None], *, holds: Holds | None = None) -> AccountKeys:
+        holds = self.holds if holds is None else holds
+        places = held_places(holds.values())
+        tree, loose = self.tree.copy(), self.owed - frozenset(places)
+        for number in loose:
+            tree.puncture(node_of(number))
+            if number.bit_length() - 1 == DAY_DEPTH:
+                tree.puncture(day_of(number).index_leaf)
+        destroy(tree)
+        spared = put_back(tree, self.tree, places)
+        return replace(self, tree=tree, holds=holds, owed=(self.owed - loose) | spared)
+
+    def _require_free(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            holding = sorted(name for name, hold in self.holds.items() if hold.covers(number))
+            if holding:
+                raise Held(f"held by {', '.join(holding)}, so nothing was destroyed; release the hold first")
+
+    def _has_any(self, number: int) -> bool:
+        return self.tree.holds_any(node_of(number))
 
 
 def check_periods(periods: dict[str, int]) -> dict[str, int]:

@@ -14,7 +14,8 @@ from sealwire.custody.keys.refusals import ClockFarAhead, ClockSuspect
 from sealwire.ground.clock import Clock
 from sealwire.vocabulary import Day
 
-JUMP_SECONDS_MAX = 3600.0
+JUMP_SECONDS_MAX = 300.0
+BEHIND_SECONDS_MAX = 3600.0
 AHEAD_SECONDS_MAX = 31 * 86_400.0
 SEEN_EVERY_SECONDS = 86_400.0
 LAST_SEEN, CONFIRMED = "last-seen", "clock-confirmed"
@@ -34,7 +35,7 @@ class Calendar:
         self._wall_s = clock.now().timestamp()
         self._monotonic_s = clock.monotonic_s()
         self._seen_s = max(last_tick_s, _read_seen(folder))
-        if self._wall_s < last_tick_s - JUMP_SECONDS_MAX:
+        if self._wall_s < last_tick_s - BEHIND_SECONDS_MAX:
             raise ClockSuspect("the clock is behind the last entry in the vault; set it right, then start the keeper")
         self._is_far_ahead = self._wall_s > self._seen_s + AHEAD_SECONDS_MAX and not (folder / CONFIRMED).exists()
         if not self._is_far_ahead:
@@ -53,7 +54,7 @@ class Calendar:
         return str(self._suspicion() or "")
 
     def today(self) -> Day:
-        """The UTC day; ClockSuspect after a jump of more than an hour, or when the clock is too far ahead."""
+        """The UTC day; ClockSuspect after a jump of more than five minutes, or when the clock is too far ahead."""
         if suspicion := self._suspicion():
             raise suspicion
         return Day.of(self._clock.now())

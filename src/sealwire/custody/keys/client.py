@@ -41,7 +41,8 @@ class KeeperUnavailable(Unavailable):
 class KeeperClient:
     """One connection to the keeper, shared by all tasks of a process."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, *, is_open_only: bool = False) -> None:
+        self._is_open_only = is_open_only
         self.on_recall: Recall | None = None
         self.on_lost: Callable[[], None] | None = None
         self._socket = socket
@@ -49,6 +50,11 @@ class KeeperClient:
         self._connecting = asyncio.Lock()
         self._watcher: asyncio.Task[None] | None = None
         self._generation = 0
+
+    @classmethod
+    def open_only(cls, socket: Path) -> KeeperClient:
+        """A client that can open and do nothing else, whatever it is told: the keeper refuses it the rest."""
+        return cls(socket, is_open_only=True)
 
     async def close(self) -> None:
         """End the connection; the keeper takes back what was leased."""
@@ -80,9 +86,45 @@ class KeeperClient:
         block, block_key, index_key = answer["block"], answer["block_key"], answer["index_key"]
         return Lease(account, category, retention_class, int(day), block, block_key, index_key)
 
-    async def release(self, lease: Lease) -> None:
+    async def set_periods(self, account: AccountId, periods: dict[str, int]) -> None:
+        """Replace or add periods, `{"category/class": days}`; destroys nothing by itself, brings nothing back."""
+        await self._call("set_periods", account=str(account), periods=periods)
+
+    async def hold(
+        self,
+        account: AccountId,
+        *,
+        hold: str,
+        leaves: Sequence[LeafPath],
+        days: Sequence[DayPath] = (),
+        until: int,
+        restricts: bool = False,
+    ) -> list[LeafPath | DayPath]:
+        """Hold places up to and with a day, whatever else destroys; which of them were destroyed before.
+
+        The same hold again may name more places and a later day. What `restricts` opens for two purposes only.
+        """
+        answer = await self._call(
+            "hold",
+            account=str(account),
+            hold=hold,
+            leaves=[tuple(map(int, leaf)) for leaf in leaves],
+            days=[tuple(map(int, day)) for day in days],
+            until=int(until),
+            restricts=restricts,
+        )
+        return [LeafPath(*place) if len(place) == 4 else DayPath(*place) for place in answer]
+
+    async def release(self, account: AccountId, *, hold: str, ended_only: bool = False) -> None:
+        """End a hold; what was to be destroyed meanwhile, and nothing else holds, goes now. Harmless again.
+
+        With `ended_only`, NotDue unless its last day is past by the keeper's own calendar.
+        """
+        await self._call("release", account=str(account), hold=hold, ended_only=ended_only)
+
+    async def give_back(self, lease: Lease) -> None:
         """Give a block back; its unspent slots stay unused for ever."""
-        await self._call("release", **_lease_body(lease))
+        await self._call("give_back", **_lease_body(lease))
 
     async def challenge(self) -> bytes:
         """A nonce of 16 bytes for the payload of an opening leaf, as hex under "nonce"; good once, for a minute."""
@@ -140,8 +182,9 @@ class KeeperClient:
         days: Sequence[DayPath] = (),
         close_keeping: Sequence[int] | None = None,
         due_only: bool = False,
-    ) -> EraseReceipt:
-        """Destroy keys; returns after the tick, with the signed receipt. The same again is harmless.
+        confirmed: bool = False,
+    ) -> list[EraseReceipt]:
+        """Destroy keys; returns after the tick, with each holder's signed receipt. The same again is harmless.
 
         With `due_only`, NotDue unless all of it is past due by the keeper's own calendar, whatever the caller's says.
         """
@@ -153,8 +196,14 @@ class KeeperClient:
             days=[tuple(map(int, day)) for day in days],
             close_keeping=None if close_keeping is None else list(close_keeping),
             due_only=due_only,
+            confirmed=confirmed,
         )
-        return msgspec.convert(answer, EraseReceipt)
+        return msgspec.convert(answer, list[EraseReceipt])
+
+    async def pending(self, erasure: str) -> str | None:
+        """`pending (2/3 holders)` while holders have not signed for this erasure; None when nothing waits."""
+        answer: str | None = await self._call("erasure_pending", erasure=erasure)
+        return answer
 
     async def sweep(self) -> int:
         """Destroy what is past due now instead of within the minute; how many days it were."""
@@ -181,6 +230,8 @@ class KeeperClient:
                 raise KeeperUnavailable from None
             self._generation += 1
             self._watcher = asyncio.create_task(self._watch(self._peer))
+            if self._is_open_only:
+                await self._peer.call("open_only")
             return self._peer
 
     async def _watch(self, peer: Peer) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,18 +22,29 @@ import msgspec
 from sealwire.custody.keys.account import AccountKeys, check_periods
 from sealwire.custody.keys.book import Holder, LeaseBook
 from sealwire.custody.keys.calendar import Calendar
+from sealwire.custody.keys.confirming import Confirmations
 from sealwire.custody.keys.effaceability import Effaceability
+from sealwire.custody.keys.holding.companions import Companions
+from sealwire.custody.keys.holding.protocol import Root
+from sealwire.custody.keys.holding.refusals import HoldersPending
 from sealwire.custody.keys.leases import LeaseId, LeaseJournal
 from sealwire.custody.keys.messages import KeeperStatus
 from sealwire.custody.keys.opening import Opening
 from sealwire.custody.keys.paths import AUDIT_CATEGORY, INDEX_CATEGORY, DayPath, LeafPath
 from sealwire.custody.keys.proof import Challenges, check_vkey
-from sealwire.custody.keys.receipts import METHOD, EraseReceipt, HolderKey
-from sealwire.custody.keys.refusals import DayErased, KeeperStopping, NotDue, PathMalformed, VaultBroken
-from sealwire.custody.keys.requests import Creation, Erasing, Reach, Request, Sweep, Widening
+from sealwire.custody.keys.receipts import EraseReceipt, HolderKey, Signer, paths_root, receipt_signer
+from sealwire.custody.keys.refusals import (
+    DayErased,
+    KeeperStopping,
+    NotDue,
+    PathMalformed,
+    VaultBroken,
+)
+from sealwire.custody.keys.requests import Creation, Erasing, Reach, Request, Widening
 from sealwire.custody.keys.tick import TickFailed, forget
 from sealwire.custody.keys.tree import index_key
-from sealwire.custody.keys.vault import Signer, Vault, is_new, lock_folder
+from sealwire.custody.keys.upkeep import Upkeep
+from sealwire.custody.keys.vault import Vault, is_new, lock_folder
 from sealwire.errors import SealwireError
 from sealwire.ground import diagnostics
 from sealwire.ground.clock import Clock, rfc3339
@@ -41,12 +52,11 @@ from sealwire.vocabulary import AccountId
 
 GATHER_SECONDS = 0.002
 LOADED_ACCOUNTS_MAX = 1024
-SWEEP_ACCOUNTS_MAX = 64
 
-Waiting = tuple[Request, "asyncio.Future[EraseReceipt | None]"]
+Waiting = tuple[Request, "asyncio.Future[list[EraseReceipt]]"]
 
 
-class Keeper:
+class Keeper(Upkeep):
     """One open vault and everything that is asked of it."""
 
     def __init__(
@@ -58,6 +68,8 @@ class Keeper:
         effaceability: Effaceability,
         *,
         findable: Mapping[int, Sequence[int]],
+        sign: Signer,
+        companions: Companions,
     ) -> None:
         self.vault = vault
         self.journal = journal
@@ -68,7 +80,9 @@ class Keeper:
         self.challenges = Challenges(clock)
         self.opening = Opening(self, findable)
         self.broken: asyncio.Future[SealwireError] = asyncio.get_running_loop().create_future()
-        self._clock = clock
+        self.companions = companions
+        self._clock, self._sign = clock, sign
+        self._confirmations = Confirmations(clock)
         self._loaded: OrderedDict[AccountId, AccountKeys] = OrderedDict()
         self._queue: list[Waiting] = []
         self._ticker: asyncio.Task[None] | None = None
@@ -83,10 +97,14 @@ class Keeper:
         clock: Clock,
         effaceability: Effaceability,
         findable: Mapping[int, Sequence[int]] = MappingProxyType({}),
+        operator: str = "",
+        heads: Path | None = None,
+        holders_required: int = 1,
     ) -> Keeper:
         """Open the keeper folder, or make it; finishes what a crash interrupted before it returns.
 
-        `findable` says by category code at which positions of a record's sealed fields numbers stand.
+        `findable` says by category code at which positions of a record's sealed fields numbers stand; `heads` is the
+        file of the last signed heads, of which every further holder gets a copy.
         """
         with ExitStack() as undo:
             lock = lock_folder(folder)
@@ -96,17 +114,32 @@ class Keeper:
             journal = LeaseJournal.open(folder / "leases.journal", create=new)
             undo.callback(journal.abandon)
             now = clock.now()
-            signer = _signer(holder_key, clock, effaceability)
-            vault = Vault.open(folder, lock, now_s=now.timestamp(), at=rfc3339(now), sign=signer)
-            keeper = cls(vault, journal, holder_key, clock, effaceability, findable=findable)
+            grade = effaceability.effaceability_class
+            sign = receipt_signer(holder_key, clock, effaceability_class=grade, operator=operator)
+            vault = Vault.open(folder, lock, now_s=now.timestamp(), at=rfc3339(now), sign=sign)
+            companions = Companions(folder, holder_key, vault, heads=heads, required=holders_required)
+            keeper = cls(
+                vault, journal, holder_key, clock, effaceability, findable=findable, sign=sign, companions=companions
+            )
             undo.pop_all()
+        try:
+            await companions.start()
+        except BaseException:
+            await keeper.close()
+            raise
+        companions.broken.add_done_callback(lambda told: keeper.stop_broken([], told.result()))
         return keeper
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping
 
     async def close(self) -> None:
         """Finish the running tick and close the files; what still waits is refused."""
         self._stopping = True
         if self._ticker is not None:
             await asyncio.gather(self._ticker, return_exceptions=True)
+        await self.companions.stop()
         await self.journal.close()
         self.vault.close()
 
@@ -134,6 +167,8 @@ class Keeper:
             raise PathMalformed("the index has no slots to lease; its keys come with the leases of what it indexes")
         keys = self.load(account)
         keys.require_open(day, self.calendar.today())
+        if keys.ended(day):
+            raise DayErased
         lease = self.journal.pick(account, day)
         while not keys.tree.holds(day.block(lease.block)):
             if not keys.tree.holds_any(day.node):
@@ -142,7 +177,7 @@ class Keeper:
         await self.journal.record(lease, keys.due_day(day))
         keys = self.load(account)
         destroying = any(who == account and what.touches_block(day, lease.block) for who, what in self._destroying)
-        if destroying or self._stopping or not keys.tree.holds(day.block(lease.block)):
+        if destroying or self._stopping or keys.ended(day) or not keys.tree.holds(day.block(lease.block)):
             raise KeeperStopping if self._stopping else DayErased
         index = None if day.category == AUDIT_CATEGORY else index_key(keys.tree, day)
         node = keys.tree.derive(day.block(lease.block))
@@ -158,38 +193,25 @@ class Keeper:
         days: Sequence[DayPath] = (),
         close_keeping: Sequence[int] | None = None,
         due_only: bool = False,
-    ) -> EraseReceipt:
-        """Destroy keys and return the signed receipt; the same again is harmless and gives a new, true receipt.
+        confirmed: bool = False,
+    ) -> list[EraseReceipt]:
+        """Destroy keys and return each holder's signed receipt; the same again is harmless and gives new, true ones.
 
-        With `due_only`, NotDue unless all of it is past due by the keeper's own calendar.
+        With `due_only`, NotDue unless all of it is past due by the keeper's own calendar. HoldersPending while a
+        holder has not signed: ask again. ConfirmationNeeded when it is much and neither due nor `confirmed`.
         """
         keys = self.load(account)
         if due_only:
             if close_keeping is not None:
                 raise NotDue
-            keys.require_past_due([*days, *(leaf.day_path for leaf in leaves)], self.calendar.today())
-        receipt = await self._ask(Erasing.checked(account, erasure, leaves, days, close_keeping))
-        assert receipt is not None
-        return receipt
-
-    async def sweep(self) -> int:
-        """Destroy all days past due of which blocks were given out; how many days it were."""
-        today = self.calendar.today()
-        await asyncio.to_thread(self.calendar.note_seen)
-        past = list(self.journal.past_due(today).items())
-        swept: dict[AccountId, list[DayPath]] = {}
-        for start in range(0, len(past), SWEEP_ACCOUNTS_MAX):
-            group = past[start : start + SWEEP_ACCOUNTS_MAX]
-            sweeps = [self._ask(Sweep(account, days, today)) for account, days in group]
-            outcomes = await asyncio.gather(*sweeps, return_exceptions=True)
-            for (account, days), outcome in zip(group, outcomes, strict=True):
-                if isinstance(outcome, BaseException):
-                    diagnostics.failure("keeper.sweep-failed", outcome, account=account)
-                else:
-                    swept[account] = days
-        if swept:
-            await self.journal.forget_days(swept)
-        return sum(map(len, swept.values()))
+            keys.require_past_due([*days, *leaves], self.calendar.today())
+        request = Erasing.checked(account, erasure, leaves, days, close_keeping)
+        root = paths_root(request.texts())
+        if (receipts := self.companions.pending.known(erasure, root)) is not None:
+            return receipts
+        if not (due_only or confirmed):
+            self._confirmations.require(f"{account} {erasure} {root}", request)
+        return await self._ask(request)
 
     def status(self, *, memory_locked: bool = False) -> KeeperStatus:
         return KeeperStatus(
@@ -199,6 +221,11 @@ class Keeper:
             accounts=len(self.vault.index.shards),
             holder_vkey=self.holder_key.vkey,
             leases_outstanding=len(self.book),
+            holders=1 + len(self.companions.membership.members),
+            holder_vkeys=[self.holder_key.vkey, *(one.vkey for one in self.companions.membership.members)],
+            holders_away=self.companions.away,
+            erasures_pending=len(self.companions.pending),
+            disaster_recoverable=self.companions.is_disaster_recoverable,
             memory_locked=memory_locked,
             clock_trusted=self.calendar.trusted,
             clock_reason=self.calendar.reason,
@@ -220,10 +247,10 @@ class Keeper:
             oldest = next(account for account in self._loaded if account not in busy)
             del self._loaded[oldest]
 
-    async def _ask(self, request: Request) -> EraseReceipt | None:
+    async def _ask(self, request: Request) -> list[EraseReceipt]:
         if self._stopping:
             raise KeeperStopping
-        future: asyncio.Future[EraseReceipt | None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[list[EraseReceipt]] = asyncio.get_running_loop().create_future()
         self._queue.append((request, future))
         if self._ticker is None or self._ticker.done():
             self._ticker = asyncio.create_task(self._tick_while_asked())
@@ -240,7 +267,7 @@ class Keeper:
                 diagnostics.failure("keeper.tick-failed", error.__cause__ or error)
                 _answer_all(batch, error)
             except Exception as error:
-                self._stop_broken(batch, error)
+                self.stop_broken(batch, error)
                 return
             finally:
                 self._destroying = []
@@ -256,15 +283,24 @@ class Keeper:
             except SealwireError as error:
                 future.set_exception(error)
         sound = await self._recalled(sound)  # (2)
-        changed, done, acts = await asyncio.to_thread(self._run, before, sound)  # (3)
+        async with self.companions.turn:
+            changed, done, acts = await asyncio.to_thread(self._run, before, sound)  # (3)
         for keys in changed.values():
             self._remember(keys)  # (4)
         for request, _ in done:
-            self.opening.end_touched(request.account, request.reach)
+            self.opening.end_unreadable(changed[request.account], request.reach)
+        for keys in changed.values():
+            self.opening.end_restricted(keys)
         for (_, future), act in zip(done, acts, strict=True):
-            receipt = act.get("receipt")
-            if not future.done():
-                future.set_result(None if receipt is None else msgspec.convert(receipt, EraseReceipt))  # (5)
+            receipts = msgspec.convert(act.get("receipts", []), list[EraseReceipt])
+            with suppress(asyncio.InvalidStateError):
+                try:
+                    future.set_result(self._settled(receipts))  # (5)
+                except HoldersPending as error:
+                    future.set_exception(error)
+
+    def _settled(self, receipts: list[EraseReceipt]) -> list[EraseReceipt]:
+        return self.companions.pending.settled(receipts, self.companions.names) if receipts else []
 
     async def _recalled(self, batch: list[Waiting]) -> list[Waiting]:
         """The requests of which nobody holds a key any more; the others are told why not."""
@@ -294,12 +330,18 @@ class Keeper:
         if not done:
             return {}, [], []
         acts = [request.act(changed[request.account]) for request, _ in done]
-        signer = _signer(self.holder_key, self._clock, self.effaceability)
-        seen_s = self.calendar.seen_s()
-        signed = forget(self.vault, list(changed.values()), acts, seen_s=seen_s, clock=self._clock, sign=signer)
-        return changed, done, signed
+        return changed, done, self.forget(list(changed.values()), acts)
 
-    def _stop_broken(self, batch: list[Waiting], error: Exception) -> None:
+    def forget(
+        self, changed: list[AccountKeys], acts: list[dict[str, Any]], new_root: tuple[bytes, Root] | None = None
+    ) -> list[dict[str, Any]]:
+        """From a thread, in this keeper's turn: the durable ritual of `tick`."""
+        return forget(
+            self.vault, changed, acts, seen_s=self.calendar.seen_s(), clock=self._clock, sign=self._sign,
+            companions=self.companions, new_root=new_root,
+        )  # fmt: skip
+
+    def stop_broken(self, batch: list[Waiting], error: Exception) -> None:
         diagnostics.failure("keeper.tick-broken", error)
         self._stopping = True
         reason = error if isinstance(error, SealwireError) else VaultBroken("a tick failed half way; see diagnostics")
@@ -308,35 +350,12 @@ class Keeper:
             self.broken.set_result(reason)
 
 
-def _signer(holder_key: HolderKey, clock: Clock, effaceability: Effaceability) -> Signer:
-    """Completes an act with this holder's receipt, if it is an erasure that somebody asked for."""
-
-    def sign(act: dict[str, Any], epoch: int) -> dict[str, Any]:
-        if act["act"] != "erased":
-            return act
-        receipt = EraseReceipt(
-            erasure=act["erasure"],
-            log=act["log"],
-            epoch_before=epoch - 1,
-            epoch_after=epoch,
-            destroyed_at=rfc3339(clock.now()),
-            holder=holder_key.name,
-            method=METHOD,
-            effaceability_class=effaceability.effaceability_class,
-            paths_root=act["paths_root"],
-            count=act["count"],
-        )
-        return {**act, "receipt": msgspec.to_builtins(holder_key.sign(receipt))}
-
-    return sign
-
-
 def _answer_all(batch: Sequence[Waiting], error: Exception) -> None:
     for _, future in batch:
         if not future.done():
             future.set_exception(error)
 
 
-async def _answer(future: asyncio.Future[EraseReceipt | None], error: Exception) -> None:
+async def _answer(future: asyncio.Future[list[EraseReceipt]], error: Exception) -> None:
     if not future.done():
         future.set_exception(error)

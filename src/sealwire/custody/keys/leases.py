@@ -11,7 +11,7 @@ import os
 import secrets
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -84,6 +84,12 @@ class LeaseJournal:
             self._flusher = asyncio.create_task(self._flush())
         await future
 
+    async def take_in(self, leases: Sequence[tuple[LeaseId, int]]) -> None:
+        """Note blocks that are known to have been given out, with their due days, in a journal that is built anew."""
+        for lease, _ in leases:
+            self._issued.setdefault((lease.account, lease.day), set()).add(lease.block)
+        await asyncio.gather(*(self.record(lease, due) for lease, due in leases))
+
     def past_due(self, today: int) -> dict[AccountId, list[DayPath]]:
         """Days of which blocks were given out and whose period has ended."""
         found: dict[AccountId, list[DayPath]] = {}
@@ -98,6 +104,17 @@ class LeaseJournal:
             for day in days:
                 self._issued.pop((account, day), None)
                 self._due.pop((account, day), None)
+        await self._write_anew()
+
+    async def redate(self, account: AccountId, due_of: Callable[[DayPath], int]) -> None:
+        """Write the journal anew with other last days for an account, after its periods were set anew."""
+        mine = [day for who, day in self._due if who == account]
+        dues = {(account, day): min(max(due_of(day), 0), _DUE_MAX) for day in mine}
+        if any(self._due[place] != due for place, due in dues.items()):
+            self._due |= dues
+            await self._write_anew()
+
+    async def _write_anew(self) -> None:
         while self._flusher is not None and not self._flusher.done():
             await asyncio.shield(self._flusher)
         records = [

@@ -64,6 +64,9 @@ class KeeperStatus(msgspec.Struct, frozen=True, kw_only=True):
     holder_vkey: str
     leases_outstanding: int
     holders: int = 1
+    holder_vkeys: list[str] = []
+    holders_away: list[str] = []
+    erasures_pending: int = 0
     disaster_recoverable: bool = False
     memory_locked: bool = False
     clock_trusted: bool = True

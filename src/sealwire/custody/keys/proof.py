@@ -113,6 +113,11 @@ def check_proof(proof: OpenProof, asked: Asked, *, log_vkey: str, challenges: Ch
     _check_purport(payload, proof.leaf_class, asked)
 
 
+def purpose_of(proof: OpenProof) -> str:
+    """The purpose that the leaf of a checked proof states."""
+    return str(_payload(proof.payload)["purpose"])
+
+
 def _check_purport(payload: dict[str, Any], leaf_class: int, asked: Asked) -> None:
     items, kind = payload.get("items"), payload.get("type")
     if payload.get("items_root") != items_root(asked.contexts) or payload.get("lookup") != asked.lookup:  # (4)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import rfc8785
@@ -14,8 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sealwire.custody.keys.files import create_durably
 from sealwire.custody.keys.refusals import VaultBroken
+from sealwire.ground.clock import Clock, rfc3339
 from sealwire_verifier.note import SigningKey
 
+Signer = Callable[[dict[str, Any], int], dict[str, Any]]
 METHOD = "epoch key overwritten in its slot, flushed and read back"
 _PATHS_DOMAIN = b"sealwire/paths/v1\n"
 
@@ -34,6 +37,8 @@ class EraseReceipt(msgspec.Struct, frozen=True, kw_only=True):
     effaceability_class: str
     paths_root: str
     count: int
+    held: int | msgspec.UnsetType = msgspec.UNSET
+    operator: str | msgspec.UnsetType = msgspec.UNSET
     signature: str = ""
 
     def signed_bytes(self) -> bytes:
@@ -70,9 +75,55 @@ class HolderKey:
         """The public key in C2SP signed-note form, for policies and agreements."""
         return str(self._key.vkey)
 
+    def sign_bytes(self, data: bytes) -> bytes:
+        """Ed25519 over bytes that begin with a domain of their own, never those of a receipt."""
+        return self._key.private.sign(data)
+
     def sign(self, receipt: EraseReceipt) -> EraseReceipt:
         signature = self._key.private.sign(receipt.signed_bytes())
         return msgspec.structs.replace(receipt, signature=b64encode(signature).decode())
+
+
+def signed_receipt(
+    key: HolderKey,
+    act: Mapping[str, Any],
+    *,
+    epochs: tuple[int, int],
+    at: str,
+    effaceability_class: str,
+    operator: str,
+) -> dict[str, Any]:
+    """The receipt of one act of erasing, as plain values."""
+    receipt = EraseReceipt(
+        erasure=act["erasure"],
+        log=act["log"],
+        epoch_before=epochs[0],
+        epoch_after=epochs[1],
+        destroyed_at=at,
+        holder=key.name,
+        method=METHOD,
+        effaceability_class=effaceability_class,
+        paths_root=act["paths_root"],
+        count=act["count"],
+        held=act.get("held", msgspec.UNSET),
+        operator=operator or msgspec.UNSET,
+    )
+    return dict(msgspec.to_builtins(key.sign(receipt)))
+
+
+def receipt_signer(key: HolderKey, clock: Clock, *, effaceability_class: str, operator: str) -> Signer:
+    """Completes an act of epoch n with this holder's receipt, if it is an erasure that somebody asked for."""
+
+    def sign(act: dict[str, Any], epoch: int) -> dict[str, Any]:
+        if act["act"] != "erased":
+            return act
+        receipt = signed_receipt(
+            key, act, epochs=(epoch - 1, epoch), at=rfc3339(clock.now()),
+            effaceability_class=effaceability_class, operator=operator,
+        )  # fmt: skip
+        return {**act, "receipts": [receipt]}
+
+    return sign
 
 
 def paths_root(texts: Iterable[str]) -> str:

@@ -91,3 +91,19 @@ class EpochNotDestroyed(Broken):
 
 class KeeperStopping(Unavailable):
     """The keeper is stopping; nothing was changed, try again in a moment."""
+
+
+class Held(Refused):
+    """Some of this is held (legal hold or restriction) and was not destroyed; release the hold first."""
+
+
+class Restricted(Refused):
+    """This record is restricted (GDPR Art. 18): it opens for a subject request or a legal claim only."""
+
+
+class HoldMalformed(Malformed):
+    """A hold names at least one record or day and a last day from today on; nothing was held."""
+
+
+class OpenOnly(Refused):
+    """This connection to the keeper may open and do nothing else, as it was asked for; nothing was changed."""

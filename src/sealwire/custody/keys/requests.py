@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sealwire.custody.keys.account import AccountKeys, check_periods
+from sealwire.custody.keys.held import Hold, day_of, text_of
 from sealwire.custody.keys.paths import BLOCK_DEPTH, BLOCK_SLOTS, LEAF_DEPTH, DayPath, LeafPath, category_node
 from sealwire.custody.keys.receipts import paths_root
-from sealwire.custody.keys.refusals import AccountDiffers, AccountUnknown
+from sealwire.custody.keys.refusals import AccountDiffers, AccountUnknown, HoldMalformed
 from sealwire.custody.keys.tree import Tree
 from sealwire.vocabulary import AccountId
 
@@ -38,6 +39,10 @@ class Reach:
 
     def touches_leaf(self, leaf: LeafPath) -> bool:
         return self._closes(leaf.day_path) or self._below_a_node(leaf.node.number)
+
+    def touches_place(self, number: int) -> bool:
+        """The same of a held leaf or day."""
+        return self._closes(day_of(number)) or self._below_a_node(number)
 
     def _closes(self, day: DayPath) -> bool:
         return self.closed_keeping is not None and day.category not in self.closed_keeping
@@ -95,9 +100,7 @@ class Widening:
         return Reach()
 
     def missing(self, keys: AccountKeys) -> dict[str, int]:
-        """What the account does not have yet; AccountDiffers when one it has is asked for with another length."""
-        if any(keys.periods.get(key, days) != days for key, days in self.periods.items()):
-            raise AccountDiffers
+        """What the account does not have yet; those it has may have been set to another length since."""
         return {key: days for key, days in self.periods.items() if key not in keys.periods}
 
     def apply(self, keys: AccountKeys | None) -> AccountKeys:
@@ -153,7 +156,10 @@ class Erasing:
 
     def act(self, keys: AccountKeys) -> dict[str, Any]:
         texts = self.texts()
+        spared = [text_of(number) for number in keys.spared(self.reach.touches_place)]
+        held = {"held": len(spared), "spared": spared} if spared else {}
         return {
+            **held,
             "act": "erased",
             "account": str(self.account),
             "log": keys.log_origin,
@@ -186,4 +192,93 @@ class Sweep:
         return {"act": "expired", "account": str(self.account), "paths": paths, "today": int(self.today)}
 
 
-Request = Creation | Widening | Erasing | Sweep
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Replace or add retention periods. No key is destroyed by it: what is past due now goes with the next sweep."""
+
+    account: AccountId
+    periods: dict[str, int]
+
+    @property
+    def reach(self) -> Reach:
+        return Reach()
+
+    def apply(self, keys: AccountKeys | None) -> AccountKeys:
+        if keys is None:
+            raise AccountUnknown
+        return replace(keys, periods=check_periods(keys.periods | self.periods))
+
+    def act(self, _keys: AccountKeys) -> dict[str, Any]:
+        return {"act": "periods.set", "account": str(self.account), "periods": self.periods}
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Hold records and days until a day; the same hold again may name more of them and a later day."""
+
+    account: AccountId
+    name: str
+    hold: Hold
+
+    @classmethod
+    def checked(
+        cls,
+        account: AccountId,
+        name: str,
+        leaves: Sequence[LeafPath],
+        days: Sequence[DayPath],
+        *,
+        until: int,
+        restricts: bool,
+        today: int,
+    ) -> Placing:
+        """A hold whose every path fits the tree and whose end is still to come; HoldMalformed otherwise."""
+        if not name or not (leaves or days) or not today <= until < 1 << 16:
+            raise HoldMalformed
+        numbers = frozenset(leaf.node.number for leaf in leaves), frozenset(day.node.number for day in days)
+        return cls(account, name, Hold(*numbers, until, restricts))
+
+    @property
+    def reach(self) -> Reach:
+        return Reach()
+
+    def apply(self, keys: AccountKeys | None) -> AccountKeys:
+        if keys is None:
+            raise AccountUnknown
+        return keys.placed(self.name, self.hold)
+
+    def act(self, keys: AccountKeys) -> dict[str, Any]:
+        hold = keys.holds.get(self.name, self.hold)
+        paths = [text_of(number) for number in sorted(hold.days) + sorted(hold.leaves)]
+        about = {"until": hold.until, "restricts": hold.restricts, "count": len(paths), "paths": paths}
+        return {"act": "hold.placed", "account": str(self.account), "hold": self.name, **about}
+
+
+@dataclass(frozen=True, slots=True)
+class Releasing:
+    """End holds, by name or because their last day is past; what was owed and nothing holds any more goes with them."""
+
+    account: AccountId
+    names: Sequence[str]
+    owed: frozenset[int]
+    today: int | None = None
+
+    @property
+    def reach(self) -> Reach:
+        blocks = frozenset(number >> (LEAF_DEPTH - BLOCK_DEPTH) for number in self.owed if number >> LEAF_DEPTH)
+        return Reach(self.owed, blocks)
+
+    def apply(self, keys: AccountKeys | None) -> AccountKeys:
+        if keys is None:
+            raise AccountUnknown
+        if self.today is None:
+            return keys.released(self.names)
+        today = self.today  # one that was extended since it was asked stays
+        return keys.released(name for name, hold in keys.holds.items() if hold.until < today)
+
+    def act(self, _keys: AccountKeys) -> dict[str, Any]:
+        why = {} if self.today is None else {"today": int(self.today)}
+        return {"act": "hold.released", "account": str(self.account), "holds": sorted(self.names), **why}
+
+
+Request = Creation | Widening | Setting | Erasing | Placing | Releasing | Sweep

@@ -15,7 +15,7 @@ from sealwire.custody.keys.leases import LeaseId
 from sealwire.custody.keys.messages import OpenProof, SealedItem
 from sealwire.custody.keys.opening import MediaStream
 from sealwire.custody.keys.paths import DayPath, LeafPath
-from sealwire.custody.keys.refusals import MediaEnded
+from sealwire.custody.keys.refusals import MediaEnded, OpenOnly
 from sealwire.errors import Malformed
 from sealwire.ground import diagnostics
 from sealwire.ground.wire import Handler, Peer
@@ -23,6 +23,8 @@ from sealwire.vocabulary import AccountId
 
 MEDIA_STREAMS_PER_PEER_MAX = 256
 CLOSE_SECONDS_MAX = 1.0
+OPENING = frozenset({"open_only", "challenge", "open", "media_begin", "media_update", "media_end", "status"})
+"""All that a connection may ask for which opens only, as a restore drill does."""
 
 
 class KeeperRequestMalformed(Malformed):
@@ -40,10 +42,11 @@ class KeeperService:
 
     def handlers(self) -> dict[str, Handler]:
         names = (
-            "create_account", "admit_categories", "lease", "release", "challenge", "open", "media_begin",
-            "media_update", "media_end", "index_tokens", "reindex", "erase", "sweep", "status",
+            "create_account", "admit_categories", "set_periods", "hold", "release", "lease", "give_back", "challenge",
+            "open", "open_only", "media_begin", "media_update", "media_end", "index_tokens", "reindex", "erase",
+            "sweep", "status",
         )  # fmt: skip
-        return {name: self._guarded(getattr(self, name)) for name in names}
+        return {name: self._guarded(name, getattr(self, name)) for name in names}
 
     async def closed(self, peer: Peer) -> None:
         """A connection ended: what its process was opening ends, and what it held counts as dropped.
@@ -65,6 +68,29 @@ class KeeperService:
         periods = msgspec.convert(body["periods"], dict[str, int])
         return await self._keeper.admit_categories(_account(body), periods)
 
+    async def set_periods(self, _peer: Peer, body: dict[str, Any]) -> None:
+        await self._keeper.set_periods(_account(body), msgspec.convert(body["periods"], dict[str, int]))
+
+    async def hold(self, _peer: Peer, body: dict[str, Any]) -> list[list[int]]:
+        """Places that were destroyed already, each as its three or four numbers."""
+        missing = await self._keeper.hold(
+            _account(body),
+            hold=str(body["hold"]),
+            leaves=_leaves(body),
+            days=_days(body),
+            until=msgspec.convert(body["until"], int),
+            restricts=msgspec.convert(body["restricts"], bool),
+        )
+        return [list(place) for place in missing]
+
+    async def release(self, _peer: Peer, body: dict[str, Any]) -> None:
+        ended_only = msgspec.convert(body["ended_only"], bool)
+        await self._keeper.release(_account(body), hold=str(body["hold"]), ended_only=ended_only)
+
+    async def open_only(self, peer: Peer, _body: dict[str, Any]) -> None:
+        """From now on this connection may open and do nothing else; there is no way back but a new one."""
+        peer.state["open_only"] = True
+
     async def lease(self, peer: Peer, body: dict[str, Any]) -> dict[str, Any]:
         holder = self._holder(peer)
         lease, block_key, index_key = await self._keeper.lease(_account(body), _day(body), holder)
@@ -72,7 +98,7 @@ class KeeperService:
             self._keeper.book.drop(lease, holder)
         return {"block": lease.block, "block_key": block_key, "index_key": index_key}
 
-    async def release(self, peer: Peer, body: dict[str, Any]) -> None:
+    async def give_back(self, peer: Peer, body: dict[str, Any]) -> None:
         self._keeper.book.drop(LeaseId(_account(body), _day(body), int(body["block"])), self._holder(peer))
 
     async def challenge(self, _peer: Peer, _body: dict[str, Any]) -> bytes:
@@ -102,26 +128,26 @@ class KeeperService:
         return stream.finalize()
 
     async def index_tokens(self, _peer: Peer, body: dict[str, Any]) -> list[bytes | None]:
-        days = [DayPath(*day) for day in msgspec.convert(body["days"], list[tuple[int, int, int]])]
+        days = _days(body)
         number, salt = str(body["number"]), msgspec.convert(body["salt"], bytes, builtin_types=(bytes,))
         return self._keeper.opening.index_tokens(_account(body), _proof(body), number, days, salt=salt)
 
     async def reindex(self, _peer: Peer, body: dict[str, Any]) -> list[list[bytes]]:
         return self._keeper.opening.reindex(_account(body), _proof(body), _items(body))
 
-    async def erase(self, _peer: Peer, body: dict[str, Any]) -> dict[str, Any]:
-        leaves = [LeafPath(*leaf) for leaf in msgspec.convert(body["leaves"], list[tuple[int, int, int, int]])]
-        days = [DayPath(*day) for day in msgspec.convert(body["days"], list[tuple[int, int, int]])]
+    async def erase(self, _peer: Peer, body: dict[str, Any]) -> list[dict[str, Any]]:
+        leaves, days = _leaves(body), _days(body)
         keeping = msgspec.convert(body["close_keeping"], list[int] | None)
-        receipt = await self._keeper.erase(
+        receipts = await self._keeper.erase(
             _account(body),
             erasure=str(body["erasure"]),
             leaves=leaves,
             days=days,
             close_keeping=keeping,
             due_only=msgspec.convert(body["due_only"], bool),
+            confirmed=msgspec.convert(body.get("confirmed", False), bool),
         )
-        return dict(msgspec.to_builtins(receipt))
+        return list(msgspec.to_builtins(receipts))
 
     async def sweep(self, _peer: Peer, _body: dict[str, Any]) -> int:
         return await self._keeper.sweep()
@@ -144,9 +170,11 @@ class KeeperService:
         holder: PeerHolder = peer.state["holder"]
         return holder
 
-    def _guarded(self, handler: Handler) -> Handler:
+    def _guarded(self, name: str, handler: Handler) -> Handler:
         async def handle(peer: Peer, body: dict[str, Any]) -> Any:
             self._peers.add(peer)
+            if peer.state.get("open_only") and name not in OPENING:
+                raise OpenOnly
             try:
                 return await handler(peer, body)
             except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
@@ -162,6 +190,14 @@ def _account(body: dict[str, Any]) -> AccountId:
 
 def _day(body: dict[str, Any]) -> DayPath:
     return DayPath(int(body["category"]), int(body["retention_class"]), int(body["day"]))
+
+
+def _leaves(body: dict[str, Any]) -> list[LeafPath]:
+    return [LeafPath(*leaf) for leaf in msgspec.convert(body["leaves"], list[tuple[int, int, int, int]])]
+
+
+def _days(body: dict[str, Any]) -> list[DayPath]:
+    return [DayPath(*day) for day in msgspec.convert(body["days"], list[tuple[int, int, int]])]
 
 
 def _proof(body: dict[str, Any]) -> OpenProof:

@@ -119,6 +119,18 @@ class Tree:
         self.nodes, self._cache = living, {}
         return changed
 
+    def restore(self, before: Tree, place: NodePath) -> bool:
+        """Take back from an older tree what this one lost at a place or below it; False when nothing was lost."""
+        if self.holds(place):
+            return False
+        whole = {place.number: before.derive(place)} if before.holds(place) else {}
+        lost = whole or {number: before.nodes[number] for number in before._below(place.number)}
+        lost = {number: key for number, key in lost.items() if not self._live_above(number)}
+        for number in lost:
+            self._puncture_below(number)  # parts of it that are still there lie within it
+        self.nodes.update(lost)
+        return bool(lost)
+
     def serialise(self) -> bytes:
         """Every live node as its number and key: 40 bytes each."""
         return b"".join([_ENTRY.pack(number, key) for number, key in self.nodes.items()])

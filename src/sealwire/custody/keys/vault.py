@@ -16,16 +16,16 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from sealwire.custody.keys.account import AccountKeys
 from sealwire.custody.keys.epoch import SLOT_BYTES, SLOTS, Epoch, EpochSlots, epoch_keys_in
 from sealwire.custody.keys.files import create_durably, sync_folder
 from sealwire.custody.keys.ledger import Ledger
+from sealwire.custody.keys.receipts import Signer
 from sealwire.custody.keys.refusals import AccountUnknown, KeeperAlreadyRunning, VaultBroken
+from sealwire.custody.keys.rootkey import RootKeys
 from sealwire.custody.keys.vault_format import (
     ShardPlace,
     VaultIndex,
@@ -41,7 +41,6 @@ __all__ = ["Vault", "epoch_keys_in", "open_vault_copy"]
 
 KEY_BYTES = 32
 _INDEX_NAME = re.compile(r"index\.(\d+)")
-Signer = Callable[[dict[str, Any], int], dict[str, Any]]
 
 
 class Vault:
@@ -51,6 +50,7 @@ class Vault:
         self.folder = folder
         self.shards_folder = folder / "shards"
         self.slots = EpochSlots(folder / "epoch.slots")
+        self.roots = RootKeys(folder)
         self.root_key = b""
         self.slot = 0
         self.epoch = Epoch(0, b"")
@@ -85,21 +85,25 @@ class Vault:
             raise VaultBroken(f"the shard of {account} cannot be read; nothing was overwritten") from None
         return AccountKeys.from_shard(account, open_shard(place.key, account, data))
 
+    def accounts_with_holds_before(self, today: int) -> list[AccountId]:
+        """The accounts in which a hold ended before this day."""
+        shards = self.index.shards.items()
+        return [_account(raw) for raw, place in shards if place.first_end is not None and place.first_end < today]
+
     def knows(self, account: AccountId) -> bool:
         return account.value.bytes in self.index.shards
 
     def _create(self, now_s: float, at: str) -> None:
-        create_durably(self.folder / "root.key", os.urandom(KEY_BYTES))
+        self.roots.plant()
         self.shards_folder.mkdir(mode=0o700, exist_ok=True)
         epoch = Epoch(1, os.urandom(KEY_BYTES))
         EpochSlots.create(self.slots.path, epoch)
         Ledger.open(self.folder / "erasures.ledger", create=True).close()
-        root_key = (self.folder / "root.key").read_bytes()
-        sealed = seal_index(root_key, epoch.key, VaultIndex(1, now_s, {}, [{"act": "vault.made", "at": at}]))
+        made = VaultIndex(1, now_s, {}, [{"act": "vault.made", "at": at}])
+        sealed = seal_index(self.roots.unwrapped(self.roots.current), epoch.key, made)
         create_durably(self.index_path(1), sealed)
 
     def _recover(self, at: str, sign: Signer) -> None:
-        self.root_key = _read_key(self.folder / "root.key")
         readable = self.slots.read() if self.slots.path.exists() else {}
         named = named_indexes(self.folder)
         current = [slot for slot, epoch in readable.items() if epoch.number in named]  # (2)
@@ -112,7 +116,9 @@ class Vault:
         self.epoch = readable[self.slot]
         if named[-1] > self.epoch.number:  # (3)
             raise VaultBroken("the epoch key of the latest vault index cannot be read; nothing was overwritten")
-        self.index = open_index(self.root_key, self.epoch.key, self.index_path(self.epoch.number).read_bytes())
+        sealed = self.index_path(self.epoch.number).read_bytes()
+        self.root_key = self.roots.open(lambda key: _opens(key, self.epoch.key, sealed))
+        self.index = open_index(self.root_key, self.epoch.key, sealed)
         self._require_shards()
         self.ledger = Ledger.open(self.folder / "erasures.ledger")
         if not self.index.epoch - 1 <= self.ledger.epoch <= self.index.epoch:
@@ -150,11 +156,12 @@ def _account(raw: bytes) -> AccountId:
     return AccountId(UUID(bytes=raw))
 
 
-def _read_key(path: Path) -> bytes:
-    key = path.read_bytes() if path.exists() else b""
-    if len(key) != KEY_BYTES:
-        raise VaultBroken("the root key is missing or has the wrong length; nothing was overwritten")
-    return key
+def _opens(root_key: bytes, epoch_key: bytes, sealed: bytes) -> bool:
+    try:
+        open_index(root_key, epoch_key, sealed)
+    except VaultBroken:
+        return False
+    return True
 
 
 def lock_folder(folder: Path) -> int:

@@ -18,11 +18,12 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from sealwire.custody.keys.held import HeldShard
 from sealwire.custody.keys.refusals import VaultBroken, VaultNewer
 from sealwire.custody.keys.tree import Tree
 from sealwire.vocabulary import AccountId
 
-VERSION = 1
+VERSION = 2  # 2: a shard has holds and what is owed; files of version 1 are read as having none
 _HEADER = struct.Struct(">8sBcQ")
 _MAGIC = b"SWVAULT\n"
 _INDEX, _SHARD = b"I", b"S"
@@ -30,10 +31,11 @@ _NONCE_BYTES = 12
 
 
 class ShardPlace(msgspec.Struct, frozen=True, array_like=True):
-    """Where an account's shard lies (the epoch in its file name) and the key that opens it."""
+    """Where an account's shard lies (the epoch in its file name), the key that opens it, and when a hold in it ends."""
 
     written: int
     key: bytes
+    first_end: int | None = None
 
 
 class VaultIndex(msgspec.Struct, frozen=True, array_like=True):
@@ -52,6 +54,8 @@ class Shard(msgspec.Struct, frozen=True, array_like=True):
     periods: dict[str, int]
     closed_keeping: list[int] | None
     nodes: bytes
+    holds: dict[str, HeldShard] = {}
+    owed: bytes = b""
 
 
 _encoder = msgspec.msgpack.Encoder()
