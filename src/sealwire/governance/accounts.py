@@ -14,10 +14,11 @@ from sealwire.evidence.leaves import LeafClass
 from sealwire.evidence.outbox import post_event
 from sealwire.governance import service_book
 from sealwire.governance.services import Direction
+from sealwire.governance.standing import AccountIsClosed
 from sealwire.ground.clock import Clock, rfc3339
 from sealwire.ground.postgres.database import Connection, Database
 from sealwire.ground.postgres.queries import load_queries
-from sealwire.vocabulary import E164, AccountId, CredentialId, NumberId, ServiceId
+from sealwire.vocabulary import E164, AccountId, ClosureId, CredentialId, NumberId, ServiceId
 
 _queries = load_queries(__package__)
 
@@ -45,18 +46,30 @@ class Account:
     log_vkey: str
     created_at: datetime
     closed_at: datetime | None
+    country: str | None = None
+    closure: ClosureId | None = None
 
 
 async def create(
-    connection: Connection, account: AccountId, *, name: str, log_origin: str, log_vkey: str, clock: Clock
+    connection: Connection,
+    account: AccountId,
+    *,
+    name: str,
+    log_origin: str,
+    log_vkey: str,
+    clock: Clock,
+    country: str | None = None,
 ) -> Account:
-    """Write a new account in the caller's transaction (which is this account's), with its leaf."""
+    """Write a new account in the caller's transaction (which is this account's), with its leaf.
+
+    `country` decides how long its invoices are kept; None: as those of the operator.
+    """
     if not 1 <= len(name.strip()) <= 200:
         raise Malformed("an account's name has 1 to 200 characters")
-    created = Account(account, name.strip(), secrets.token_hex(16), log_origin, log_vkey, clock.now(), None)
+    created = Account(account, name.strip(), secrets.token_hex(16), log_origin, log_vkey, clock.now(), None, country)
     await connection.execute(
         _queries.insert_account, account.value, created.name, created.object_prefix,
-        log_origin, log_vkey, created.created_at,
+        log_origin, log_vkey, created.created_at, country,
     )  # fmt: skip
     payload = {"log": log_origin, "at": rfc3339(created.created_at)}
     await post_event(connection, account, LeafClass.ACCOUNT_CREATED, payload, mentions=[])
@@ -68,7 +81,17 @@ async def find(connection: Connection, account: AccountId) -> Account:
     row = await connection.fetchrow(_queries.find_account, account.value)
     if row is None:
         raise AccountMissing
-    return Account(account, *list(row)[1:])
+    closure = ClosureId(row["closure_id"]) if row["closure_id"] is not None else None
+    named = ("name", "object_prefix", "log_origin", "log_vkey", "created_at", "closed_at", "country")
+    return Account(account=account, closure=closure, **{name: row[name] for name in named})
+
+
+async def find_open(connection: Connection, account: AccountId) -> Account:
+    """The same, for what changes it; AccountIsClosed once it is closed."""
+    found = await find(connection, account)
+    if found.closed_at is not None and found.closure is not None:
+        raise AccountIsClosed.since(found.closed_at, found.closure)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ from sealwire.errors import Malformed, Missing, Refused
 from sealwire.evidence.leaves import LeafClass
 from sealwire.evidence.outbox import post_event
 from sealwire.governance.principals import Principal, Scope
+from sealwire.governance.standing import AccountIsClosed
 from sealwire.ground import diagnostics
 from sealwire.ground.clock import Clock, rfc3339
 from sealwire.ground.postgres.database import Connection, Database
 from sealwire.ground.postgres.queries import load_queries
-from sealwire.vocabulary import AccountId, CredentialId, Purpose
+from sealwire.vocabulary import AccountId, ClosureId, CredentialId, Purpose
 
 _queries = load_queries(__package__)
 NETWORKS_MAX = 50
@@ -141,17 +142,20 @@ async def authenticate(database: Database, secret: str, *, source: str | None, n
     """Who this secret belongs to; looked up at every request, so that a revocation or an allow-list holds at once.
 
     A good secret from an address outside its credential's networks is answered as one that does not exist: whoever
-    found it must not learn that it is good. The operator sees the credential's id in the diagnostics.
+    found it must not learn that it is good. The operator sees the credential's id in the diagnostics. AccountIsClosed
+    for a good one of an account that is closed.
     """
     if not secret.startswith(SECRET_PREFIX) or len(secret) > 100:
         raise NotAuthenticated
     row = await database.call(_queries.find_credential, secret_hash(secret), _address(source), now)
     if row is None:
         raise NotAuthenticated
-    account, credential, scopes, default_purpose, in_place = row
+    account, credential, scopes, default_purpose, in_place, closed_at, closure = row
     if not in_place:
         diagnostics.event("api.credential-out-of-place", credential=CredentialId(credential))
         raise NotAuthenticated
+    if closed_at is not None:
+        raise AccountIsClosed.since(closed_at, ClosureId(closure))
     return Principal(
         credential=CredentialId(credential),
         account=AccountId(account) if account else None,

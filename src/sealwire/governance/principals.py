@@ -39,6 +39,11 @@ class Principal:
     scopes: frozenset[Scope]
     default_purpose: Purpose | None
 
+    @property
+    def follows_closure_only(self) -> bool:
+        """Whether it came with the retrieval token of a closure: that has no scope, and reads how the closure went."""
+        return not self.scopes
+
     def require(self, scope: Scope) -> None:
         """NotPermitted unless the credential has the scope; an owner has all of its account's."""
         if scope in self.scopes or (Scope.OWNER in self.scopes and scope is not Scope.OPERATOR):

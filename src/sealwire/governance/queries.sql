@@ -1,9 +1,10 @@
 -- name: insert_account
-INSERT INTO governance.account (account_id, name, object_prefix, log_origin, log_vkey, created_at)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO governance.account (account_id, name, object_prefix, log_origin, log_vkey, created_at, country)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 
 -- name: find_account
-SELECT account_id, name, object_prefix, log_origin, log_vkey, created_at, closed_at FROM governance.account WHERE account_id = $1
+SELECT account_id, name, object_prefix, log_origin, log_vkey, created_at, closed_at, country, closure_id
+FROM governance.account WHERE account_id = $1
 
 -- name: insert_agreement
 INSERT INTO governance.agreement (account_id, agreement_id, document, document_sha256, annex, accepted_by, accepted_at)
@@ -47,7 +48,8 @@ UPDATE governance.credential SET revoked_at = $3 WHERE account_id = $1 AND crede
 RETURNING credential_id
 
 -- name: find_credential
-SELECT ROW(account_id, credential_id, scopes, default_purpose, in_place) FROM governance.find_credential($1, $2, $3)
+SELECT ROW(account_id, credential_id, scopes, default_purpose, in_place, closed_at, closure_id)
+FROM governance.find_credential($1, $2, $3)
 
 -- name: route_call
 SELECT ROW(account_id, service_id, agreed) FROM governance.route_call($1)
@@ -76,20 +78,23 @@ SELECT number FROM governance.number WHERE account_id = $1 ORDER BY caller_only,
 -- name: insert_service
 INSERT INTO governance.service
     (account_id, service_id, name, direction, logic, recording, seconds_max, early_media, page_secret, created_at,
-     changed_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+     changed_at, retention_class)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)
 
 -- name: find_service
-SELECT service_id, name, direction, logic, recording, seconds_max, early_media, created_at, changed_at,
+SELECT service_id, name, direction, logic, recording, seconds_max, early_media, retention_class, created_at, changed_at,
        page_secret IS NOT NULL AS is_signed, page_secret_before_until
 FROM governance.service WHERE account_id = $1 AND service_id = $2
 
 -- name: list_services
-SELECT service_id, name, direction, logic, recording, seconds_max, early_media, created_at, changed_at,
+SELECT service_id, name, direction, logic, recording, seconds_max, early_media, retention_class, created_at, changed_at,
        page_secret IS NOT NULL AS is_signed, page_secret_before_until
 FROM governance.service
 WHERE account_id = $1 AND ($2::timestamptz IS NULL OR (created_at, service_id) < ($2, $3))
 ORDER BY created_at DESC, service_id DESC LIMIT $4
+
+-- name: is_class_named
+SELECT EXISTS (SELECT FROM governance.retention_class WHERE account_id = $1 AND retention_class = $2)
 
 -- name: find_built_in
 SELECT service_id FROM governance.service
@@ -98,7 +103,7 @@ ORDER BY created_at, service_id LIMIT 1
 
 -- name: change_service
 UPDATE governance.service SET name = $3, direction = $4, logic = $5, recording = $6, seconds_max = $7, early_media = $8,
-    page_secret = coalesce(page_secret, $9), changed_at = $10
+    page_secret = coalesce(page_secret, $9), changed_at = $10, retention_class = $11
 WHERE account_id = $1 AND service_id = $2
 
 -- name: remove_service

@@ -49,6 +49,10 @@ class AddressHasNumber(Malformed):
     """A page's address has a telephone number in it; addresses are configuration and stand in logs: take an id."""
 
 
+class RetentionClassUnnamed(Malformed):
+    """This account has no such retention class; name it first (PUT /v1/retention/classes). Nothing was changed."""
+
+
 class NotSigned(Refused):
     """This service asks no pages, so it has no signing secret to change."""
 
@@ -72,6 +76,9 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     early_media: Annotated[
         bool, Meta(description="Inbound: the application decides when to answer.", examples=[False])
     ] = False
+    retention_class: Annotated[
+        int, Meta(ge=0, le=15, description="In which retention class its calls and recordings are kept.", examples=[0])
+    ] = 0
 
 
 _SETTINGS = msgspec.json.Decoder(ServiceSettings)
@@ -86,6 +93,7 @@ class ServiceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     recording: RecordingPolicy | UnsetType = UNSET
     seconds_max: Annotated[int, Meta(ge=1, le=SECONDS_MAX, examples=[3600])] | UnsetType = UNSET
     early_media: Annotated[bool, Meta(examples=[False])] | UnsetType = UNSET
+    retention_class: Annotated[int, Meta(ge=0, le=15, examples=[0])] | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +170,13 @@ async def create_service(
 ) -> tuple[ServiceEntry, str | None]:
     """Write a new service, with its leaf. Pages get a signing secret (`whsec_...`), which is told here only."""
     _check(settings.logic)
+    await _require_class(connection, account, settings.retention_class)
     service, now = ServiceId.new(), clock.now()
     secret, sealed = _new_secret(account, service, box) if isinstance(settings.logic, Pages) else (None, None)
     await connection.execute(
         _queries.insert_service, account.value, service.value, settings.name, settings.direction.value,
         _json(settings.logic), _json(settings.recording), settings.seconds_max, settings.early_media, sealed, now,
+        settings.retention_class,
     )  # fmt: skip
     await note_change(connection, account, "service.made", service, by=by, clock=clock)
     return await find_entry(connection, account, service), secret
@@ -188,11 +198,13 @@ async def change_service(
     stated = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
     wanted = ServiceSettings(**(was | stated))
     _check(wanted.logic)
+    await _require_class(connection, account, wanted.retention_class)
     needs_secret = isinstance(wanted.logic, Pages) and not entry.is_signed
     secret, sealed = _new_secret(account, service, box) if needs_secret else (None, None)
     await connection.execute(
         _queries.change_service, account.value, service.value, wanted.name, wanted.direction.value,
         _json(wanted.logic), _json(wanted.recording), wanted.seconds_max, wanted.early_media, sealed, clock.now(),
+        wanted.retention_class,
     )  # fmt: skip
     await note_change(connection, account, "service.changed", service, by=by, clock=clock)
     return await find_entry(connection, account, service), secret
@@ -259,6 +271,11 @@ async def note_change(
     await post_event(connection, account, LeafClass.CONFIGURATION_CHANGED, payload, mentions=[])
 
 
+async def _require_class(connection: Connection, account: AccountId, retention_class: int) -> None:
+    if retention_class and not await connection.fetchval(_queries.is_class_named, account.value, retention_class):
+        raise RetentionClassUnnamed
+
+
 def _check(logic: Logic) -> None:
     if isinstance(logic, BuiltIn) and logic.name not in BUILT_INS:
         raise Malformed(f"no such built-in; one of: {', '.join(BUILT_INS)}")
@@ -285,6 +302,7 @@ def _entry(account: AccountId, row: asyncpg.Record) -> ServiceEntry:
         account=account, service=ServiceId(row["service_id"]), name=row["name"],
         direction=Direction(row["direction"]), logic=_LOGIC.decode(row["logic"]),
         recording=_RECORDING.decode(row["recording"]), seconds_max=row["seconds_max"], early_media=row["early_media"],
+        retention_class=row["retention_class"],
     )  # fmt: skip
     return ServiceEntry(
         service, row["created_at"], row["changed_at"], row["is_signed"], row["page_secret_before_until"]

@@ -90,6 +90,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     logic: Logic
     recording: RecordingPolicy = RecordingPolicy()
     seconds_max: int = 14_400
+    retention_class: int = 0
     early_media: bool = False
     """Inbound: let the application decide when to answer; otherwise the call is answered before its first action."""
 

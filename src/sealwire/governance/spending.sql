@@ -16,8 +16,9 @@ SELECT governance.spend($1, $2, $3)
 -- name: lapse
 SELECT governance.lapse($1, $2)
 
--- name: find_reservation
-SELECT terms FROM governance.reservation WHERE account_id = $1 AND reservation_id = $2 AND state IN ('held', 'settled')
+-- name: find_reservations
+SELECT reservation_id, terms FROM governance.reservation
+WHERE account_id = $1 AND reservation_id = ANY($2) AND state IN ('held', 'settled')
 
 -- name: unbilled_of_call
 SELECT reservation_id, call_id, state, amount, terms, used_s, made_at, settled_at FROM governance.reservation
