@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sealwire.custody.categories import CATALOGUE
 from sealwire.custody.lifecycle import Custody
+from sealwire.custody.retention.periods import periods_of
 from sealwire.custody.storage import statements
 from sealwire.vocabulary import AccountId, Day
 
@@ -30,6 +31,9 @@ async def inventory(custody: Custody, account: AccountId) -> list[InventoryLine]
     """One line per category of the catalogue, empty ones included: absence is an answer too."""
     lines = []
     async with custody.database.account(account) as connection:
+        chosen = {
+            each.category.code: each.days for each in await periods_of(connection, account) if each.retention_class == 0
+        }
         for category in CATALOGUE:
             row = await connection.fetchrow(statements(category).inventory, account.value)
             assert row is not None
@@ -42,7 +46,7 @@ async def inventory(custody: Custody, account: AccountId) -> list[InventoryLine]
                 bytes=row["bytes"],
                 oldest=row["oldest"],
                 next_expiry=Day(due).date if due is not None else None,
-                retention_days=category.retention.days_default,
+                retention_days=chosen.get(category.code, category.retention.days_default),
                 where=["database", "objects"] if category.has_media else ["database"],
             )
             lines.append(line)

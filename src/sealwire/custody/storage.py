@@ -12,6 +12,7 @@ from string import Template
 
 from sealwire.custody.categories import CATALOGUE, Category
 from sealwire.custody.categories.codec import sql_type
+from sealwire.custody.closure.rules import refused_states
 
 _TABLE = Template("""
 CREATE TABLE IF NOT EXISTS custody.$table (
@@ -20,13 +21,13 @@ CREATE TABLE IF NOT EXISTS custody.$table (
     retention_class smallint NOT NULL,
     day integer NOT NULL,
     slot integer NOT NULL,
-    due_day integer NOT NULL,
     kept_at timestamptz NOT NULL,
     sealed bytea NOT NULL,
     commitment bytea NOT NULL,$media_columns$plain_columns
     PRIMARY KEY (account_id, record_id)
 );
 $added_columns
+ALTER TABLE custody.$table DROP COLUMN IF EXISTS due_day;
 CREATE INDEX IF NOT EXISTS ${table}_by_clock ON custody.$table (account_id, $clock DESC, record_id DESC);
 CREATE UNIQUE INDEX IF NOT EXISTS ${table}_slot_is_used_once ON custody.$table (account_id, retention_class, day, slot);
 $call_index
@@ -35,7 +36,7 @@ ALTER TABLE custody.$table FORCE ROW LEVEL SECURITY;
 DROP POLICY IF EXISTS own_account ON custody.$table;
 CREATE POLICY own_account ON custody.$table
     USING (account_id = nullif(current_setting('sealwire.account', true), '')::uuid);
-GRANT SELECT, INSERT$let_go ON custody.$table TO sealwire_service;
+GRANT SELECT, INSERT$let_go$reseal_grant ON custody.$table TO sealwire_service;
 GRANT SELECT, INSERT, DELETE, MAINTAIN$detach_grant ON custody.$table TO sealwire_worker;
 """)
 
@@ -44,23 +45,34 @@ GRANT SELECT, INSERT, DELETE, MAINTAIN$detach_grant ON custody.$table TO sealwir
 _KEEP = Template("""
 DROP FUNCTION IF EXISTS custody.keep_$table;
 CREATE FUNCTION custody.keep_$table(
-    p_account uuid, p_record uuid, p_class smallint, p_day integer, p_slot integer, p_due integer,
+    p_account uuid, p_record uuid, p_class smallint, p_day integer, p_slot integer,
     p_kept_at timestamptz, p_sealed bytea, p_commitment bytea, p_tokens bytea[]$parameters
 ) RETURNS text LANGUAGE plpgsql SET plan_cache_mode = auto AS $$$$
+DECLARE
+    v_days integer;
 BEGIN
     PERFORM set_config('sealwire.account', p_account::text, true);
     IF NOT EXISTS (SELECT FROM governance.agreement WHERE account_id = p_account AND ended_at IS NULL) THEN
         RETURN 'no-agreement';
     END IF;
-    PERFORM pg_advisory_xact_lock_shared(hashtextextended(p_account::text, 7));
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended(p_account::text, 7));$closing
     IF EXISTS (SELECT FROM custody.gone WHERE account_id = p_account AND record_id = p_record)
        OR EXISTS (SELECT FROM custody.gone_day WHERE account_id = p_account AND category = $code
                   AND retention_class = p_class AND day = p_day)$call_gone$message_gone THEN
         RETURN 'erased';
     END IF;
+    SELECT days INTO v_days FROM custody.retention_period
+    WHERE account_id = p_account AND category = $code AND retention_class = p_class;
+    IF v_days IS NULL THEN  -- the first record of an account that was made without saying: as the declaration says
+        v_days := $days_default;
+        INSERT INTO custody.retention_period (account_id, category, retention_class, days, told_days)
+        VALUES (p_account, $code, p_class, v_days, v_days) ON CONFLICT DO NOTHING;
+    ELSIF v_days = 0 THEN
+        RETURN 'never 0';
+    END IF;
     INSERT INTO custody.$table
-        (account_id, record_id, retention_class, day, slot, due_day, kept_at, sealed, commitment$names)
-    VALUES (p_account, p_record, p_class, p_day, p_slot, p_due, p_kept_at, p_sealed, p_commitment$values)
+        (account_id, record_id, retention_class, day, slot, kept_at, sealed, commitment$names)
+    VALUES (p_account, p_record, p_class, p_day, p_slot, p_kept_at, p_sealed, p_commitment$values)
     ON CONFLICT (account_id, record_id) DO NOTHING;
     IF NOT FOUND THEN
         RETURN 'kept-before';
@@ -69,12 +81,24 @@ BEGIN
     SELECT p_account, token, $code, p_record FROM unnest(p_tokens) AS token ON CONFLICT DO NOTHING;
     INSERT INTO evidence.kept_outbox (account_id, record_id, category, commitment)
     VALUES (p_account, p_record, $code, p_commitment);$media_done
-    RETURN 'kept';
+    RETURN 'kept ' || v_days;
 END $$$$;
 REVOKE ALL ON FUNCTION custody.keep_$table FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION custody.keep_$table TO sealwire_service;
 """)
 
+_REFUSED_WHEN = {
+    (): "",
+    ("closed",): """
+    IF EXISTS (SELECT FROM governance.account WHERE account_id = p_account
+               AND (closed_at IS NOT NULL OR closes_at <= p_kept_at)) THEN
+        RETURN 'closing';
+    END IF;""",
+    ("closing", "closed"): """
+    IF EXISTS (SELECT FROM governance.account WHERE account_id = p_account AND closing_at IS NOT NULL) THEN
+        RETURN 'closing';
+    END IF;""",
+}
 _CALL_GONE = Template("""
        OR EXISTS (SELECT FROM custody.gone WHERE account_id = p_account AND call_id = p_call_id
                   AND category IN ($whole_calls))""")  # a recording may go while its call is up
@@ -85,10 +109,26 @@ _SEALED_UNLESS_DETACHED = """CASE WHEN EXISTS (SELECT FROM custody.detached x
 _MEDIA_DONE = """
     DELETE FROM custody.media_begun WHERE account_id = p_account AND record_id = p_record;"""
 
-_ALIVE = Template("""NOT EXISTS (SELECT FROM custody.gone g
-                  WHERE g.account_id = r.account_id AND g.record_id = r.record_id)
-  AND NOT EXISTS (SELECT FROM custody.gone_day d WHERE d.account_id = r.account_id AND d.category = $code
+_HELD_RECORD = """EXISTS (SELECT FROM custody.held h
+    WHERE h.account_id = r.account_id AND h.record_id = r.record_id$also)"""
+_HELD_DAY = """EXISTS (SELECT FROM custody.held h WHERE h.account_id = r.account_id AND h.record_id IS NULL
+    AND h.category = $code AND h.retention_class = r.retention_class AND h.day = r.day$also)"""
+_HELD = Template(f"({_HELD_RECORD} OR {_HELD_DAY})")
+"""By itself or with its whole day. A record of a day that is gone lives on while it is held by itself."""
+
+_DAY_GONE = Template("""EXISTS (SELECT FROM custody.gone_day d WHERE d.account_id = r.account_id AND d.category = $code
                   AND d.retention_class = r.retention_class AND d.day = r.day)""")
+_ALIVE = Template(f"""NOT EXISTS (SELECT FROM custody.gone g
+                  WHERE g.account_id = r.account_id AND g.record_id = r.record_id)
+  AND (NOT $day_gone OR {Template(_HELD_RECORD).substitute(also="")})""")
+
+_DUE = Template("""(r.day + coalesce((SELECT p.days FROM custody.retention_period p WHERE p.account_id = r.account_id
+  AND p.category = $code AND p.retention_class = r.retention_class), $days_default))""")
+"""The last day on which a record is kept. It stands in no row, so a changed period counts for what is kept already."""
+
+# One look into the index for each day that is due, however many records lie on it.
+_DUE_DAY = Template("""(SELECT min(r.day) FROM custody.$table r WHERE r.account_id = $$1
+        AND r.retention_class = p.retention_class AND r.day < $$2 - p.days$after)""")
 
 WHOLE_CALLS = [category.code for category in CATALOGUE if category.is_whole_call]
 """The categories with whose record a call is gone, so that no other record of it is kept."""
@@ -114,13 +154,19 @@ WHERE r.account_id = $$1 AND $call = $$2 LIMIT 1"""),
 WHERE r.account_id = $$1 AND r.record_id = ANY($$2) LIMIT 1"""),
     "by_ids_any": Template("""SELECT record_id$object FROM custody.$table
 WHERE account_id = $$1 AND record_id = ANY($$2)"""),
+    "objects": Template("SELECT record_id$object FROM custody.$table"),
+    "everything": Template("""SELECT r.account_id, $columns, $alive AS is_alive FROM custody.$table r
+ORDER BY r.account_id, r.record_id"""),
+    "by_slots": Template("""SELECT r.record_id, r.retention_class, r.day, r.slot, r.commitment, $call AS call_id$object
+FROM custody.$table r JOIN unnest($$2::smallint[], $$3::integer[], $$4::integer[]) AS w (retention_class, day, slot)
+  USING (retention_class, day, slot) WHERE r.account_id = $$1"""),
     "linked": Template("""SELECT record_id, retention_class, day, slot, commitment FROM custody.$table r
 WHERE r.account_id = $$1 AND ($call = ANY($$2::uuid[]) OR $message = ANY($$3::uuid[]) OR r.record_id = ANY($$4::uuid[]))
   AND NOT EXISTS (SELECT FROM custody.detached x WHERE x.account_id = r.account_id AND x.record_id = r.record_id)
   AND $alive"""),
     "extracts": Template("""SELECT record_id, retention_class, day, slot, commitment, $call AS call_id
 FROM custody.$table r WHERE r.account_id = $$1 AND $is_extract AND $alive"""),
-    "first_due": Template("""SELECT min(r.due_day) FROM custody.$table r
+    "first_due": Template("""SELECT min($due) FROM custody.$table r
 WHERE r.account_id = $$1 AND r.$clock >= $$2 AND r.$clock < $$3 AND $alive"""),
     "count": Template("""SELECT count(*) FROM custody.$table r
 WHERE r.account_id = $$1 AND r.$clock >= $$2 AND r.$clock < $$3 AND $alive"""),
@@ -130,19 +176,49 @@ WHERE r.account_id = $$1 AND r.$clock >= $$2 AND r.$clock < $$3 AND $alive"""),
     DELETE FROM custody.blind_index WHERE account_id = $$1 AND record_id = ANY($$2)
 ), rows AS (
     DELETE FROM custody.$table WHERE account_id = $$1 AND record_id = ANY($$2)
-    RETURNING record_id, retention_class, day, slot, due_day, commitment, $call AS call_id
+    RETURNING record_id, retention_class, day, slot, commitment, $call AS call_id
 ) INSERT INTO custody.passed
-    (account_id, record_id, category, retention_class, day, slot, due_day, commitment, call_id)
-SELECT $$1, record_id, $code, retention_class, day, slot, due_day, commitment, call_id FROM rows"""),
+    (account_id, record_id, category, retention_class, day, slot, commitment, call_id)
+SELECT $$1, record_id, $code, retention_class, day, slot, commitment, call_id FROM rows"""),
+    "places": Template("""SELECT record_id, slot, commitment FROM custody.$table
+WHERE account_id = $$1 AND record_id = ANY($$2)"""),
+    "reseal": Template("""UPDATE custody.$table r SET slot = n.new_slot, sealed = n.sealed, commitment = n.commitment
+FROM unnest($$2::uuid[], $$3::integer[], $$4::integer[], $$5::bytea[], $$6::bytea[])
+     AS n (record_id, slot, new_slot, sealed, commitment)
+WHERE r.account_id = $$1 AND r.record_id = n.record_id AND r.slot = n.slot AND $alive
+  AND NOT EXISTS (SELECT FROM custody.detached x WHERE x.account_id = r.account_id AND x.record_id = r.record_id)
+RETURNING r.record_id"""),
     "seen": Template("UPDATE custody.$table SET $seen WHERE account_id = $$1 AND record_id = ANY($$2)"),
-    "of_day": Template("""SELECT record_id, slot, commitment, $call AS call_id$object FROM custody.$table
-WHERE account_id = $$1 AND retention_class = $$2 AND day = $$3 ORDER BY record_id LIMIT $$4"""),
-    "due_days": Template("""SELECT DISTINCT retention_class, day FROM custody.$table
-WHERE account_id = $$1 AND due_day < $$2 ORDER BY day LIMIT $$3"""),
+    "of_day": Template("""SELECT record_id, slot, commitment, $call AS call_id$object FROM custody.$table r
+WHERE account_id = $$1 AND retention_class = $$2 AND day = $$3 AND NOT $held_record ORDER BY record_id LIMIT $$4"""),
+    "owed": Template("""SELECT record_id, retention_class, day, slot, commitment, $call AS call_id,
+    (SELECT e.ground FROM custody.gone_day d JOIN custody.erasure e USING (account_id, erasure_id)
+     WHERE d.account_id = $$1 AND d.category = $code AND d.retention_class = r.retention_class
+       AND d.day = r.day) AS ground
+FROM custody.$table r WHERE account_id = $$1 AND record_id = ANY($$2) AND $day_gone AND NOT $held_record"""),
+    "remove_gone": Template("""DELETE FROM custody.$table r WHERE account_id = $$1 AND record_id = ANY($$2)
+  AND EXISTS (SELECT FROM custody.gone g WHERE g.account_id = $$1 AND g.record_id = r.record_id)"""),
+    "due_days": Template("""WITH RECURSIVE due AS (
+    SELECT p.retention_class, p.days, p.changed_day, $first_day AS day
+    FROM custody.retention_period p WHERE p.account_id = $$1 AND p.category = $code AND p.told_days = p.days
+    UNION ALL
+    SELECT p.retention_class, p.days, p.changed_day, $next_day FROM due p WHERE p.day IS NOT NULL
+) SELECT p.retention_class, p.day, p.day + p.days AS due_day, p.changed_day FROM due p
+WHERE p.day IS NOT NULL AND NOT EXISTS (SELECT FROM custody.gone_day g WHERE g.account_id = $$1 AND g.category = $code
+    AND g.retention_class = p.retention_class AND g.day = p.day)
+  AND NOT EXISTS (SELECT FROM custody.held h WHERE h.account_id = $$1 AND h.record_id IS NULL AND h.category = $code
+    AND h.retention_class = p.retention_class AND h.day = p.day) ORDER BY p.day LIMIT $$3"""),
     "inventory": Template("""SELECT count(*) AS records,
        coalesce(sum(octet_length(r.sealed)$plus_media), 0)::bigint AS bytes,
-       min(r.$clock) AS oldest, min(r.due_day) AS next_due_day
+       min(r.$clock) AS oldest, min($due) AS next_due_day
 FROM custody.$table r WHERE r.account_id = $$1 AND $alive"""),
+    "would_go": Template("""SELECT count(*) FILTER (WHERE NOT $held) AS erased, count(*) FILTER (WHERE $held) AS held
+FROM custody.$table r WHERE r.account_id = $$1 AND r.retention_class = $$2 AND r.day < $$3 AND $alive"""),
+    "expiring": Template("""SELECT r.day + p.days AS due_day, r.retention_class,
+    count(*) FILTER (WHERE NOT $held) AS records, count(*) FILTER (WHERE $held) AS held
+FROM custody.retention_period p JOIN custody.$table r
+  ON r.account_id = p.account_id AND r.retention_class = p.retention_class AND r.day <= $$2 - p.days
+WHERE p.account_id = $$1 AND p.category = $code AND $alive GROUP BY 1, 2"""),
     "compact": Template("VACUUM (FULL) custody.$table"),
     "size": Template("SELECT pg_table_size('custody.$table')"),
 }  # fmt: skip
@@ -161,6 +237,9 @@ class Statements:
     call_hidden_by_day: str
     hidden_by_day: str
     by_ids_any: str
+    objects: str
+    everything: str
+    by_slots: str
     linked: str
     extracts: str
     first_due: str
@@ -168,10 +247,16 @@ class Statements:
     empty: str
     remove: str
     let_go: str
+    places: str
+    reseal: str
     seen: str
     of_day: str
+    owed: str
+    remove_gone: str
     due_days: str
     inventory: str
+    would_go: str
+    expiring: str
     compact: str
     size: str
 
@@ -200,7 +285,8 @@ def _words(category: Category) -> dict[str, object]:
     has_call = category.is_of_calls
     has_message = any(name == "message_id" for name, _ in plain)
     table, code = category.table, category.code
-    listed = ["record_id", "retention_class", "day", "slot", "due_day", "kept_at", "sealed", "commitment"]
+    listed = ["record_id", "retention_class", "day", "slot", "kept_at", "sealed", "commitment"]
+    due = _DUE.substitute(code=code, days_default=category.retention.days_default)
     return {
         "table": table,
         "code": code,
@@ -217,18 +303,28 @@ def _words(category: Category) -> dict[str, object]:
         "parameters": "".join(f", p_{name} {kind}" for name, kind in types),
         "names": "".join(f", {name}" for name, _ in extra),
         "values": "".join(f", p_{name}" for name, _ in extra),
-        "placeholders": ", ".join(f"${at}" for at in range(1, 11 + len(extra))),
+        "placeholders": ", ".join(f"${at}" for at in range(1, 10 + len(extra))),
         "columns": ", ".join(
             _SEALED_UNLESS_DETACHED if name == "sealed" and category.is_detachable else f"r.{name}"
             for name in listed + [name for name, _ in extra]
-        ),
-        "alive": _ALIVE.substitute(code=code),
+        )
+        + f", {due} AS due_day, {_HELD.substitute(code=code, also=' AND h.restricts')} AS restricted",
+        "due": due,
+        "held": _HELD.substitute(code=code, also=""),
+        "held_record": Template(_HELD_RECORD).substitute(also=""),
+        "day_gone": _DAY_GONE.substitute(code=code),
+        "first_day": _DUE_DAY.substitute(table=table, after=""),
+        "next_day": _DUE_DAY.substitute(table=table, after=" AND r.day > p.day"),
+        "days_default": category.retention.days_default,
+        "alive": _ALIVE.substitute(day_gone=_DAY_GONE.substitute(code=code)),
+        "closing": _REFUSED_WHEN[refused_states(category.name, survives_closure=category.survives_closure)],
         "call_gone": _CALL_GONE.substitute(whole_calls=", ".join(map(str, WHOLE_CALLS)))
         if has_call and not category.passing
         else "",
         "is_extract": "r.with_content" if category.is_extract else "false",
         "message_gone": _MESSAGE_GONE if has_message and category.identified_by != "message_id" else "",
         "message": "message_id" if has_message else "NULL::uuid",
+        "reseal_grant": ", UPDATE (slot, sealed, commitment)" if category.is_resealable else "",
         "detach_grant": ", UPDATE (sealed)" if category.is_detachable else "",
         "media_done": _MEDIA_DONE if category.has_media else "",
         "call": "call_id" if has_call else "NULL::uuid",

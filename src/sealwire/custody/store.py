@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sealwire.custody.categories import Category
-from sealwire.custody.categories.codec import from_column, unpack_sealed
+from sealwire.custody.categories.codec import reader_of, unpack_sealed
 from sealwire.custody.plaintext import Opened
 from sealwire.custody.sealing.envelope import Context
 from sealwire.ground.postgres.queries import load_queries
 from sealwire.vocabulary import AccountId, Day, RecordId
 
 queries = load_queries(__package__)
+
+
+@cache
+def _plain_readers(category: Category) -> list[tuple[str, Callable[[Any], Any] | None]]:
+    return [(field.name, reader_of(field.type)) for field in category.plain_fields]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +41,20 @@ class StoredRecord:
     plain: dict[str, Any]
     object_name: str | None
     media_bytes: int
+    restricted: bool = False
 
     @classmethod
     def from_row(cls, account: AccountId, category: Category, row: Any) -> StoredRecord:
-        plain = {field.name: from_column(field.type, row[field.name]) for field in category.plain_fields}
+        plain = {}
+        for name, read in _plain_readers(category):
+            value = row[name]
+            plain[name] = value if value is None or read is None else read(value)
         return cls(
             account=account, record=RecordId(row["record_id"]), category=category,
             retention_class=row["retention_class"], day=Day(row["day"]), slot=row["slot"], due_day=Day(row["due_day"]),
             kept_at=row["kept_at"], sealed=row["sealed"], commitment=row["commitment"], plain=plain,
             object_name=row["object_name"] if category.has_media else None,
-            media_bytes=row["media_bytes"] if category.has_media else 0,
+            media_bytes=row["media_bytes"] if category.has_media else 0, restricted=row["restricted"],
         )  # fmt: skip
 
     @property

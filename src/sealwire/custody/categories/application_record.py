@@ -11,7 +11,7 @@ from sealwire.vocabulary import ApplicationId, CallId, ServiceId
     name="application-record",
     purpose="how an application ran and what it cost, on the controller's instruction",
     role=Role.PROCESSOR,
-    retention=Retention(starts="ended_at", days_default=90, days_min=28, days_max=180),
+    retention=Retention(starts="ended_at", days_default=90, days_min=28, days_max=180, least=0),
     identified_by="application_id",
 )
 class ApplicationRecord:

@@ -11,7 +11,9 @@ from sealwire.vocabulary import CallId, MessageId, Party
     name="billing-record",
     purpose="invoices and their statutory retention",
     role=Role.CONTROLLER,
-    retention=Retention(starts="ended_at", days_default=3650, days_min=2190, days_max=4015),
+    retention=Retention(
+        starts="ended_at", days_default=3650, days_min=2190, days_max=4015, at_year_end=True, least=2190, most=4015
+    ),
     survives_closure=True,
 )
 class BillingRecord:

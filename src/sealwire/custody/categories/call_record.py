@@ -11,7 +11,7 @@ from sealwire.vocabulary import ApplicationId, CallId, HangupCause, Party
     name="call-record",
     purpose="proof of service and statistics, on the controller's instruction",
     role=Role.PROCESSOR,
-    retention=Retention(starts="ended_at", days_default=90, days_min=28, days_max=180),
+    retention=Retention(starts="ended_at", days_default=90, days_min=28, days_max=180, least=0),
     identified_by="call_id",
 )
 class CallRecord:

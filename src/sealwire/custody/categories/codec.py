@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import types
 import typing
-from enum import IntEnum
+from collections.abc import Callable
+from enum import IntEnum, StrEnum
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -49,19 +50,42 @@ def to_column(value: Any) -> Any:
     return int(value) if isinstance(value, IntEnum) else value
 
 
+@cache
+def reader_of(hint: Any) -> Callable[[Any], Any] | None:
+    """What makes a column's value, unless it is NULL, one of the vocabulary's own type; None: it is one already."""
+    kind, _ = bare_type(hint)
+    if issubclass(kind, OpaqueId):
+        return lambda value: kind(value if isinstance(value, UUID) else UUID(bytes=value))
+    return kind if issubclass(kind, IntEnum | Party) else None
+
+
 def from_column(hint: Any, value: Any) -> Any:
     """The value of a plain column in the vocabulary's own type."""
-    kind, _ = bare_type(hint)
-    if value is None:
-        return None
-    if issubclass(kind, OpaqueId):
-        return kind(value if isinstance(value, UUID) else UUID(bytes=value))
-    return kind(value) if issubclass(kind, IntEnum | Party) else value
+    read = reader_of(hint)
+    return value if value is None or read is None else read(value)
+
+
+def as_json(value: Any) -> Any:
+    """A value of the vocabulary as JSON has it: ids and parties as text, hashes in hex, causes by name."""
+    if isinstance(value, OpaqueId | Party):
+        return str(value)
+    if isinstance(value, IntEnum):
+        return value.name.lower().replace("_", "-")
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, bytes):
+        return value.hex()
+    return value
 
 
 def pack_sealed(category: Category, record: object) -> bytes:
     """The sealed fields of a record in declaration order: one msgpack array, sealed in one piece."""
-    return _packer.encode([to_column(getattr(record, field.name)) for field in category.sealed_fields])
+    return pack_values([to_column(getattr(record, field.name)) for field in category.sealed_fields])
+
+
+def pack_values(columns: list[Any]) -> bytes:
+    """The same, from the values of the sealed fields as columns hold them."""
+    return _packer.encode(columns)
 
 
 def unpack_sealed(category: Category, plaintext: bytes) -> dict[str, Any]:

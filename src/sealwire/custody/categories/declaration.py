@@ -12,10 +12,11 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, TypeVar, dataclass_transform, get_type_hints
 
-from sealwire.vocabulary import OpaqueId, RecordId
+from sealwire.vocabulary import Day, OpaqueId, RecordId
 
 _CODES: dict[int, str] = {}
 _DECLARED: dict[type, Category] = {}
+TEN_YEARS_DAYS = 3653
 _FINDABLE_CODE_MAX = 15  # the blind index's branch of the key tree has four bits for it
 _RESERVED_CODES = {4: "audit payloads", 5: "blind index"}
 T = TypeVar("T")
@@ -37,12 +38,20 @@ class Role(StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Retention:
-    """Storage limitation (GDPR Art. 5(1)(e)) in whole days, counted from the UTC day of the field `starts`."""
+    """Storage limitation (GDPR Art. 5(1)(e)) in whole days, counted from the UTC day of the field `starts`.
+
+    `at_year_end` counts from the end of that day's calendar year, as statutory periods do: one day of the tree a year.
+    `days_min` and `days_max` are the standard policy's bounds; an operator's own policy, or a signed instruction of the
+    customer, stays between `least` and `most`. `least` 0 means that it may be said never to store these.
+    """
 
     starts: str
     days_default: int
     days_min: int
     days_max: int
+    at_year_end: bool = False
+    least: int = 1
+    most: int = TEN_YEARS_DAYS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -114,6 +123,11 @@ class Category:
         return all(field.on_erasure is OnErasure.DETACH for field in self.sealed_fields)
 
     @property
+    def is_resealable(self) -> bool:
+        """Whether a record of it can be sealed anew without a person, or corrected: its key seals nothing but it."""
+        return not self.has_media and not self.passing
+
+    @property
     def table(self) -> str:
         return self.name.replace("-", "_")
 
@@ -130,10 +144,20 @@ class Category:
         return RecordId(given.value)
 
     def clock_starts_at(self, record: object) -> dt.datetime:
-        """The moment from which this record's retention period counts."""
+        """The moment that starts this record's retention period."""
         moment = getattr(record, self.retention.starts)
         assert isinstance(moment, dt.datetime)
         return moment
+
+    def day_of(self, record: object) -> Day:
+        """The day of the key tree under which a record is kept, and from which its period counts."""
+        return self.day_at(self.clock_starts_at(record))
+
+    def day_at(self, moment: dt.datetime) -> Day:
+        """The same, for a record whose clock starts at this moment."""
+        if self.retention.at_year_end:
+            return Day.of(dt.datetime(moment.astimezone(dt.UTC).year, 12, 31, tzinfo=dt.UTC))
+        return Day.of(moment)
 
 
 def plain(reason: str, *, default: Any = dataclasses.MISSING) -> Any:
@@ -196,6 +220,11 @@ def category_of(record: type) -> Category:
     return _DECLARED[record]
 
 
+def declared() -> tuple[Category, ...]:
+    """Every declaration there is, by code."""
+    return tuple(sorted(_DECLARED.values(), key=lambda category: category.code))
+
+
 def _field(record: type, entry: dataclasses.Field[Any], hint: Any) -> Field:
     if "reason" not in entry.metadata:
         raise TypeError(f"{record.__name__}.{entry.name} is neither sealed(...) nor plain(...)")
@@ -211,6 +240,10 @@ def _refuse_if_open(category: Category) -> None:
         raise TypeError(f"{name}: needs a docstring of one line")
     if not retention.days_min <= retention.days_default <= retention.days_max:
         raise TypeError(f"{name}: the default period lies outside its own bounds")
+    if not 0 <= retention.least <= retention.days_min <= retention.days_max <= retention.most:
+        raise TypeError(f"{name}: the standard bounds lie outside what may ever be asked for")
+    if category.has_media and retention.at_year_end:
+        raise TypeError(f"{name}: audio is dated by the day on which it begins, not by the end of a year")
     starts = {field.name: field for field in category.fields}.get(retention.starts)
     if starts is None or starts.is_sealed or starts.type is not dt.datetime:
         raise TypeError(f"{name}: the retention clock must start at a plain datetime field")

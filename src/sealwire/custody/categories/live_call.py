@@ -11,7 +11,7 @@ from sealwire.vocabulary import ApplicationId, CallId, Party, ServiceId
     name="live-call",
     purpose="a call record even when the switchboard dies in mid-call",
     role=Role.PROCESSOR,
-    retention=Retention(starts="started_at", days_default=2, days_min=1, days_max=2),
+    retention=Retention(starts="started_at", days_default=2, days_min=1, days_max=2, most=2),
     passing=True,
 )
 class LiveCall:

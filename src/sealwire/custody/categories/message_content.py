@@ -11,7 +11,7 @@ from sealwire.vocabulary import MessageId, Party
     name="message-content",
     purpose="what was written, kept on the controller's instruction",
     role=Role.PROCESSOR,
-    retention=Retention(starts="accepted_at", days_default=28, days_min=0, days_max=180),
+    retention=Retention(starts="accepted_at", days_default=28, days_min=28, days_max=180),
 )
 class MessageContent:
     """The text of one message."""

@@ -11,7 +11,7 @@ from sealwire.vocabulary import CallId, Party
     name="recording",
     purpose="what was said, kept on the controller's instruction",
     role=Role.PROCESSOR,
-    retention=Retention(starts="started_at", days_default=28, days_min=1, days_max=180),
+    retention=Retention(starts="started_at", days_default=28, days_min=28, days_max=180, least=0),
     has_media=True,
 )
 class Recording:

@@ -11,7 +11,7 @@ from sealwire.vocabulary import DeliveryId, EndpointId
     name="webhook-delivery",
     purpose="proof that an event was told, on the controller's instruction",
     role=Role.PROCESSOR,
-    retention=Retention(starts="ended_at", days_default=28, days_min=1, days_max=180),
+    retention=Retention(starts="ended_at", days_default=28, days_min=1, days_max=180, least=0),
     identified_by="delivery_id",
 )
 class WebhookDelivery:
