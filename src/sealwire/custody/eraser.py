@@ -23,12 +23,14 @@ from typing import Any
 import msgspec
 
 from sealwire.custody.erasure import Erasure, Ground, find
+from sealwire.custody.holds.book import require_none_placing
 from sealwire.custody.keys.client import KeeperClient
 from sealwire.custody.keys.paths import DayPath, LeafPath
 from sealwire.custody.removal import Remover
 from sealwire.custody.store import queries
 from sealwire.evidence.certificates import CertificateRequest, make_certificate
 from sealwire.evidence.client import SequencerClient
+from sealwire.evidence.crash import crash_point
 from sealwire.ground import diagnostics
 from sealwire.ground.clock import Clock
 from sealwire.ground.objects.store import Objects
@@ -42,13 +44,18 @@ RETRY_S_MIN, RETRY_S_MAX = 1.0, 60.0
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """What one erasure covers. `records` and `commitments` are of what was kept; a leaf may be of what was not."""
+    """What one erasure covers. `records` and `commitments` are of what was kept; a leaf may be of what was not.
+
+    Of what was `resealed` the old leaf goes and the record stays; `partitions` of the index lost tokens of it.
+    """
 
     leaves: list[LeafPath]
     days: list[DayPath]
     records: list[RecordId]
     commitments: list[bytes]
     objects: list[str]
+    resealed: list[RecordId]
+    partitions: set[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +115,19 @@ class Eraser:
         erasure, target = await self._found(account, erasure_id)
         receipts = erasure.receipts
         if not receipts:
-            await self._drop_tokens(account, target.records)  # (1)
-            receipt = await self._keeper.erase(
+            async with self._database.account(account) as connection:
+                await require_none_placing(connection, account)
+            await self._drop_tokens(account, target.records, target.partitions)  # (1)
+            crash_point("erasure-tokens-gone")
+            signed = await self._keeper.erase(
                 account, erasure=str(erasure_id), leaves=target.leaves, days=target.days,
                 due_only=erasure.ground is Ground.RETENTION,
             )  # (2)  # fmt: skip
-            receipts = [msgspec.to_builtins(receipt)]
+            crash_point("erasure-destroyed")
+            receipts = list(msgspec.to_builtins(signed))
             async with self._database.account(account) as connection:  # (3)
                 await connection.execute(queries.save_receipts, account.value, erasure_id.value, json.dumps(receipts))
+        crash_point("erasure-receipts-saved")
         unreadable_at = self._clock.now()
         certificate = await self._certify(erasure, target, receipts, unreadable_at, None)  # (4)
         async with self._database.account(account) as connection:
@@ -161,16 +173,22 @@ class Eraser:
         rows = await connection.fetch(queries.gone_by_erasure, account.value, erasure_id.value)
         rows += await connection.fetch(queries.detached_by_erasure, account.value, erasure_id.value)
         days = await connection.fetch(queries.gone_days_by_erasure, account.value, erasure_id.value)
+        anew = await connection.fetch(queries.resealed_by_erasure, account.value, erasure_id.value)
         return _Target(
-            leaves=[LeafPath(row["category"], row["retention_class"], row["day"], row["slot"]) for row in rows],
+            leaves=[
+                LeafPath(row["category"], row["retention_class"], row["day"], row["slot"]) for row in [*rows, *anew]
+            ],
             days=[DayPath(row["category"], row["retention_class"], row["day"]) for row in days],
             records=[RecordId(row["record_id"]) for row in rows if row["commitment"] is not None],
-            commitments=[row["commitment"] for row in rows if row["commitment"] is not None],
+            commitments=[row["commitment"] for row in [*rows, *anew] if row["commitment"] is not None],
             objects=[row["object_name"] for row in rows if row["object_name"] is not None],
+            resealed=[RecordId(row["record_id"]) for row in anew],
+            partitions={row["index_partition"] for row in anew if row["index_partition"] is not None},
         )
 
-    async def _drop_tokens(self, account: AccountId, records: list[RecordId]) -> None:
-        partitions: set[str] = set()
+    async def _drop_tokens(self, account: AccountId, records: list[RecordId], touched: set[str]) -> None:
+        """`touched` are partitions that lost tokens before: a record that was sealed anew keeps those that stay."""
+        partitions = set(touched)
         for at in range(0, len(records), BATCH):
             batch = [record.value for record in records[at : at + BATCH]]
             async with self._database.account(account) as connection:
@@ -192,7 +210,7 @@ class Eraser:
         request = CertificateRequest(
             erasure=str(erasure.erasure),
             ground=erasure.ground.value,
-            records=target.records,
+            records=target.records + target.resealed,
             commitments=target.commitments,
             days=[day.text for day in target.days],
             receipts=receipts,

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sealwire.custody.categories import CATALOGUE, Category
+from sealwire.custody.categories import BY_CODE, CATALOGUE, Category
+from sealwire.custody.holds.book import held_among, require_day_not_held, require_not_held
+from sealwire.custody.resealing import Resealed, put_resealed
 from sealwire.custody.storage import statements
 from sealwire.custody.store import StoredRecord, queries
 from sealwire.errors import Gone, Malformed, Missing
@@ -82,16 +85,20 @@ async def request_records(
     requested_by: str,
     backup_cycle_days: int,
     clock: Clock,
+    resealed: Sequence[Resealed] = (),
 ) -> ErasureId:
-    """Hide these records in the caller's transaction and hand them to the eraser."""
-    if not records:
+    """Hide these records in the caller's transaction and hand them to the eraser; `resealed` stay, in new slots."""
+    if not records and not resealed:
         raise Missing("nothing living matches, so there is nothing to erase")
-    if len(records) > RECORDS_PER_ERASURE_MAX:
+    if len(records) + len(resealed) > RECORDS_PER_ERASURE_MAX:
         raise TooManyRecords
     request = _Request(ErasureId.new(), ground, requested_by, backup_cycle_days, clock)
     erasure = request.erasure
     await connection.execute(queries.wait_for_keeps, account.value)
+    await require_not_held(connection, account, [*records, *(one.before for one in resealed)])
+    records = await _where_they_are_now(connection, account, records)
     await _open_erasure(connection, account, request)
+    anew = await put_resealed(connection, account, erasure, resealed)
     detached = await _detach(connection, account, erasure, records)
     records = [row for row in records if not row.category.is_detachable]
     hidden = await connection.fetch(
@@ -105,9 +112,26 @@ async def request_records(
     mentions = [row.record for row in records] + await _hide_rest_of_calls(connection, account, erasure, records)
     mentions += await _hide_runs(connection, account, erasure, records)
     mentions += await _hide_contents(connection, account, erasure, records)
-    mentions += detached + await _hide_extracts(connection, account, erasure)
+    mentions += anew + detached + await _hide_extracts(connection, account, erasure)
     await _announce(connection, account, request, mentions=mentions)
     return erasure
+
+
+async def _where_they_are_now(
+    connection: Connection, account: AccountId, records: list[StoredRecord]
+) -> list[StoredRecord]:
+    """The same records in the slots in which they are under the lock: one may have been sealed anew since."""
+    places: dict[UUID, Any] = {}
+    for category in {row.category for row in records if row.category.is_resealable}:
+        wanted = [row.record.value for row in records if row.category is category]
+        rows = await connection.fetch(statements(category).places, account.value, wanted)
+        places |= {row["record_id"]: row for row in rows}
+    return [
+        replace(row, slot=place["slot"], commitment=place["commitment"])
+        if (place := places.get(row.record.value)) is not None
+        else row
+        for row in records
+    ]
 
 
 async def request_day(
@@ -130,6 +154,9 @@ async def request_day(
     request = _Request(ErasureId.new(), ground, requested_by, backup_cycle_days, clock)
     erasure = request.erasure
     await connection.execute(queries.wait_for_keeps, account.value)
+    await require_day_not_held(
+        connection, account, category=category.code, retention_class=retention_class, day=int(day)
+    )
     row = await connection.fetchrow(
         queries.insert_gone_day, account.value, category.code, retention_class, int(day), erasure.value
     )
@@ -147,6 +174,26 @@ async def request_day(
     return erasure
 
 
+async def request_owed(
+    connection: Connection,
+    account: AccountId,
+    rows: Mapping[int, list[Any]],
+    *,
+    ground: Ground,
+    requested_by: str,
+    backup_cycle_days: int,
+    clock: Clock,
+) -> ErasureId:
+    """Hide what outlived its day because it was held, now that nothing holds it; rows by category code."""
+    request = _Request(ErasureId.new(), ground, requested_by, backup_cycle_days, clock)
+    await _open_erasure(connection, account, request)
+    mentions: list[RecordId] = []
+    for code, of_one in rows.items():
+        mentions += await _insert_gone(connection, account, request.erasure, BY_CODE[code], of_one)
+    await _announce(connection, account, request, mentions=mentions)
+    return request.erasure
+
+
 async def _detach(
     connection: Connection, account: AccountId, erasure: ErasureId, records: list[StoredRecord]
 ) -> list[RecordId]:
@@ -159,12 +206,13 @@ async def _detach(
         if not category.is_detachable:
             continue
         rows = await connection.fetch(statements(category).linked, account.value, calls, messages, named)
-        await connection.execute(
+        rows = await _not_held(connection, account, category, rows)
+        put = await connection.fetch(
             queries.insert_detached, account.value, erasure.value, category.code, [row["record_id"] for row in rows],
             [row["retention_class"] for row in rows], [row["day"] for row in rows], [row["slot"] for row in rows],
             [row["commitment"] for row in rows],
         )  # fmt: skip
-        detached += [RecordId(row["record_id"]) for row in rows]
+        detached += [RecordId(row["record_id"]) for row in put]
     if len(detached) < len(named):
         raise ErasedMeanwhile
     return detached
@@ -182,12 +230,30 @@ async def _hide_extracts(connection: Connection, account: AccountId, erasure: Er
 async def _insert_gone(
     connection: Connection, account: AccountId, erasure: ErasureId, category: Category, rows: list[Any]
 ) -> list[RecordId]:
+    rows = await _not_held(connection, account, category, rows)
     hidden = await connection.fetch(
         queries.insert_gone, account.value, erasure.value, [row["record_id"] for row in rows],
         [category.code] * len(rows), [row["retention_class"] for row in rows], [row["day"] for row in rows],
         [row["slot"] for row in rows], [row["commitment"] for row in rows], [row.get("call_id") for row in rows],
     )  # fmt: skip
     return [RecordId(row["record_id"]) for row in hidden]
+
+
+async def _not_held(connection: Connection, account: AccountId, category: Category, rows: list[Any]) -> list[Any]:
+    """What goes along with something else goes only when no hold keeps it; who asks for it by name is refused."""
+    places: Any = [_Place(RecordId(row["record_id"]), category, row["retention_class"], row["day"]) for row in rows]
+    held = await held_among(connection, account, places) if places else set()
+    return [row for row in rows if RecordId(row["record_id"]) not in held]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """As much of a record as a hold asks about."""
+
+    record: RecordId
+    category: Category
+    retention_class: int
+    day: int
 
 
 async def _hide_rest_of_calls(

@@ -21,18 +21,18 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from sealwire.config import Settings
+from sealwire.custody.answers import Kept, RecordErased, RecordMissing
 from sealwire.custody.categories import BY_CODE, CATALOGUE, Category, Recording, category_of
-from sealwire.custody.categories.codec import findable_values, pack_sealed, to_column
+from sealwire.custody.keeping import KEPT_BEFORE, Keeping
 from sealwire.custody.keys.client import KeeperClient, Lease, OpenProof, SealedItem
-from sealwire.custody.media import MediaKeeping, remove_abandoned
+from sealwire.custody.media import MediaKeeping, Nowhere, remove_abandoned
 from sealwire.custody.sealing.envelope import items_root
-from sealwire.custody.sealing.sealer import Sealed, Sealer
+from sealwire.custody.sealing.sealer import Sealer
 from sealwire.custody.storage import WHOLE_CALLS, statements
 from sealwire.custody.store import OpenedRecord, StoredRecord, queries, uuids
-from sealwire.errors import Gone, Missing, Unavailable
+from sealwire.errors import Unavailable
 from sealwire.evidence.client import Inclusion, SequencerClient
 from sealwire.evidence.leaves import LeafClass
-from sealwire.governance.agreements import NoAgreement
 from sealwire.governance.principals import Principal, Scope
 from sealwire.ground.clock import Clock, rfc3339
 from sealwire.ground.objects.store import Objects
@@ -64,23 +64,6 @@ class KeeperSilent(Unavailable):
     """The keeper runs but does not answer, so nothing is kept or opened; look at bin/sealwire doctor, restart it."""
 
 
-class RecordMissing(Missing):
-    """Nothing is known under this id."""
-
-
-class RecordErased(Gone):
-    """This record was erased; its certificate says when and how."""
-
-
-class Kept:
-    """What `keep` answers: the record's id, its commitment (repeated in every proof about it) and its due day."""
-
-    __slots__ = ("commitment", "due_day", "record")
-
-    def __init__(self, record: RecordId, commitment: bytes, due_day: Day) -> None:
-        self.record, self.commitment, self.due_day = record, commitment, due_day
-
-
 class Custody:
     """Keeps and opens records. One per process, on the service's own database role."""
 
@@ -91,6 +74,7 @@ class Custody:
             database, keeper, sequencer, objects, clock,
         )  # fmt: skip
         self.sealer = Sealer(keeper, clock, on_new_block=self._note_day)
+        self.keeping = Keeping(database, self.sealer, clock)
 
     async def keep(
         self,
@@ -107,53 +91,51 @@ class Custody:
         NoAgreement when the account has none, RecordErased when its call or day was erased meanwhile, Unavailable
         without the keeper.
         """
-        category = category_of(type(record))
-        day = Day.of(category.clock_starts_at(record))
-        if media is None:  # (1)
-            slot = await self.sealer.slot(account, category=category.code, day=day, retention_class=retention_class)
-        else:
-            slot = media.slot
-        due_day = Day(int(media.day if media else day) + category.retention.days_default)
-        sealed = slot.seal(pack_sealed(category, record), findable_values(category, record))  # (2)
-        record_id = media.record if media is not None else record_id or category.id_of(record)
-        arguments = self._row(category, record, record_id, sealed, due_day)
-        if media is not None:
-            arguments[9:9] = [media.object_name, media.media_bytes]
-        outcome = await self.database.call(statements(category).keep, account.value, *arguments)  # (3)
-        if outcome == "kept":
-            return Kept(record_id, sealed.commitment, due_day)
-        if outcome == "kept-before":
-            (stored,) = await self.find(account, [record_id], category=category)
-            return Kept(record_id, stored.commitment, stored.due_day)
-        raise NoAgreement if outcome == "no-agreement" else RecordErased
+        prepared = await self.keeping.prepare(
+            account, record, media=media, retention_class=retention_class, record_id=record_id
+        )  # (1) (2)
+        if media is not None and not media.is_stored:
+            return prepared.not_kept()
+        keep = statements(prepared.category).keep
+        answer = str(await self.database.call(keep, *prepared.arguments))  # (3)
+        if answer == KEPT_BEFORE:
+            (stored,) = await self.find(account, [prepared.record], category=prepared.category)
+            return Kept(prepared.record, stored.commitment, stored.due_day)
+        kept = await self.keeping.understood(prepared, answer)
+        if media is not None and not kept.is_kept:
+            await media.abort()
+        return kept
 
     async def require_keeper(self) -> None:
         """Unavailable when the keeper does not answer: what it could not erase must not be taken."""
         await _soon(self.keeper.status())
 
-    def _row(self, category: Category, record: object, record_id: RecordId, sealed: Sealed, due_day: Day) -> list[Any]:
-        where = sealed.context
-        plain = [to_column(getattr(record, field.name)) for field in category.plain_fields]
-        head = [record_id.value, where.retention_class, where.day, where.slot, int(due_day), self.clock.now()]
-        return [*head, sealed.blob, sealed.commitment, sealed.tokens, *plain]
-
     async def begin_media(
-        self, account: AccountId, record: type, *, starts_at_day: Day, call: CallId | None = None
+        self,
+        account: AccountId,
+        record: type,
+        *,
+        starts_at_day: Day,
+        call: CallId | None = None,
+        retention_class: int = 0,
     ) -> MediaKeeping:
-        """Open a sealed stream for a record of this class whose clock starts on this day."""
+        """Open a sealed stream for a record of this kind whose clock starts on this day."""
         category, record_id = category_of(record), RecordId.new()
-        slot = await self.sealer.slot(account, category=category.code, day=starts_at_day)
-        where, due_day = slot.context, int(starts_at_day) + category.retention.days_default
+        slot = await self.keeping.slot(account, category, starts_at_day, retention_class)
+        where = slot.context
         async with self.database.account(account) as connection:
-            prefix = await connection.fetchval(queries.object_prefix, account.value)
-            name = f"{prefix}/{RecordId.new().value.hex}"
-            await connection.execute(
-                queries.begin_media, account.value, record_id.value, category.code, where.retention_class, where.day,
-                where.slot, due_day, name, call.value if call else None, self.clock.now(),
-            )  # fmt: skip
+            begin = await connection.fetchrow(queries.begin_of_media, account.value, category.code, retention_class)
+            assert begin is not None
+            name, is_stored = f"{begin['object_prefix']}/{RecordId.new().value.hex}", begin["days"] != 0
+            if is_stored:
+                await connection.execute(
+                    queries.begin_media, account.value, record_id.value, category.code, where.retention_class,
+                    where.day, where.slot, name, call.value if call else None, self.clock.now(),
+                )  # fmt: skip
         return MediaKeeping(
-            account=account, record=record_id, slot=slot, writer=await self.objects.open_writer(name),
-            object_name=name, day=starts_at_day, objects=self.objects, database=self.database,
+            account=account, record=record_id, slot=slot, object_name=name, day=starts_at_day,
+            writer=await self.objects.open_writer(name) if is_stored else Nowhere(), is_stored=is_stored,
+            objects=self.objects, database=self.database,
         )  # fmt: skip
 
     async def open(
@@ -373,6 +355,6 @@ async def connect_custody(settings: Settings, dsn: str, clock: Clock, *, connect
         database=await Database.connect(dsn, size_max=connections_max),
         keeper=keeper_client(settings),
         sequencer=SequencerClient(settings.sequencer_socket),
-        objects=Objects.open(settings.objects_dir),
+        objects=Objects.of(settings),
         clock=clock,
     )

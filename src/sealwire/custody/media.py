@@ -18,6 +18,19 @@ UPLOAD_LASTS_MAX = dt.timedelta(hours=1)
 """An upload is sealed when it is in memory whole, which takes seconds."""
 
 
+class Nowhere:
+    """Where a stream is written of which the account says that it is never stored."""
+
+    async def write(self, data: bytes) -> None:
+        """Take the next piece, and let it go."""
+
+    async def close(self) -> None:
+        """Nothing is there to finish."""
+
+    async def abort(self) -> None:
+        """Nothing is there to remove."""
+
+
 class MediaKeeping:
     """One stream; `Custody.keep` finishes it, `abort` leaves nothing of it. Its record's id is known from the start."""
 
@@ -27,12 +40,15 @@ class MediaKeeping:
         account: AccountId,
         record: RecordId,
         slot: Slot,
-        writer: ObjectWriter,
+        writer: ObjectWriter | Nowhere,
         object_name: str,
         day: Day,
         objects: Objects,
         database: Database,
+        is_stored: bool = True,
     ) -> None:
+        self.is_stored = is_stored
+        """False where its retention class says never: it is sealed like any other, and written nowhere."""
         self.account, self.record, self.slot = account, record, slot
         self.object_name, self.day = object_name, day
         self.media_bytes = 0
@@ -54,6 +70,8 @@ class MediaKeeping:
 
     async def abort(self) -> None:
         """Remove the ciphertext; where its key is stays written down until its day dies or the call is erased."""
+        if not self.is_stored:
+            return
         if self._finished:
             await self._objects.delete(self.object_name)
         else:

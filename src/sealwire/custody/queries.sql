@@ -7,8 +7,10 @@ SELECT category, retention_class, day FROM custody.day_in_use u WHERE account_id
                   AND d.retention_class = u.retention_class AND d.day = u.day)
 ORDER BY category, retention_class, day
 
--- name: object_prefix
-SELECT object_prefix FROM governance.account WHERE account_id = $1
+-- name: begin_of_media
+SELECT a.object_prefix, (SELECT p.days FROM custody.retention_period p
+    WHERE p.account_id = $1 AND p.category = $2 AND p.retention_class = $3) AS days
+FROM governance.account a WHERE a.account_id = $1
 
 -- name: index_is_whole
 SELECT EXISTS (SELECT FROM custody.blind_index_whole)
@@ -27,9 +29,6 @@ SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 7))
 -- name: hold_off_erasure
 SELECT pg_advisory_xact_lock_shared(hashtextextended($1::uuid::text, 7))
 
--- name: find_by_tokens
-SELECT DISTINCT category, record_id FROM custody.blind_index WHERE account_id = $1 AND token = ANY($2)
-
 -- name: insert_tokens
 INSERT INTO custody.blind_index (account_id, token, category, record_id)
 SELECT $1, token, $2, record_id FROM unnest($3::uuid[], $4::bytea[]) AS given (record_id, token)
@@ -40,7 +39,7 @@ ON CONFLICT DO NOTHING
 DELETE FROM custody.blind_index WHERE account_id = $1 AND record_id = ANY($2) RETURNING tableoid::regclass::text AS partition
 
 -- name: accounts
-SELECT account_id FROM governance.account WHERE closed_at IS NULL ORDER BY account_id
+SELECT account_id FROM governance.account ORDER BY account_id -- closed ones too: their invoices go on their own day
 
 -- name: gone
 SELECT erasure_id FROM custody.gone WHERE account_id = $1 AND record_id = ANY($2)
@@ -59,6 +58,9 @@ INSERT INTO custody.gone (account_id, record_id, erasure_id, category, retention
 SELECT $1, g.record_id, $2, g.category, g.retention_class, g.day, g.slot, g.commitment, g.call_id
 FROM unnest($3::uuid[], $4::smallint[], $5::smallint[], $6::integer[], $7::integer[], $8::bytea[], $9::uuid[])
      AS g (record_id, category, retention_class, day, slot, commitment, call_id)
+WHERE NOT EXISTS (SELECT FROM custody.held h WHERE h.account_id = $1 AND h.record_id = g.record_id) -- what is held stays
+  AND NOT EXISTS (SELECT FROM custody.held h WHERE h.account_id = $1 AND h.record_id IS NULL AND h.category = g.category
+                  AND h.retention_class = g.retention_class AND h.day = g.day)
 ON CONFLICT DO NOTHING RETURNING record_id
 
 -- name: insert_detached
@@ -66,7 +68,10 @@ INSERT INTO custody.detached (account_id, record_id, erasure_id, category, reten
 SELECT $1, d.record_id, $2, $3, d.retention_class, d.day, d.slot, d.commitment
 FROM unnest($4::uuid[], $5::smallint[], $6::integer[], $7::integer[], $8::bytea[])
      AS d (record_id, retention_class, day, slot, commitment)
-ON CONFLICT DO NOTHING
+WHERE NOT EXISTS (SELECT FROM custody.held h WHERE h.account_id = $1 AND h.record_id = d.record_id)
+  AND NOT EXISTS (SELECT FROM custody.held h WHERE h.account_id = $1 AND h.record_id IS NULL AND h.category = $3
+                  AND h.retention_class = d.retention_class AND h.day = d.day)
+ON CONFLICT DO NOTHING RETURNING record_id
 
 -- name: insert_gone_of_calls
 WITH passed AS (
@@ -83,25 +88,28 @@ ON CONFLICT DO NOTHING RETURNING record_id
 
 -- name: begin_media
 INSERT INTO custody.media_begun
-    (account_id, record_id, category, retention_class, day, slot, due_day, object_name, call_id, begun_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    (account_id, record_id, category, retention_class, day, slot, object_name, call_id, begun_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- name: begun_media
 SELECT record_id, object_name FROM custody.media_begun WHERE account_id = $1 AND category = $2
 
 -- name: left_over_media
-SELECT record_id, object_name FROM custody.media_begun
-WHERE account_id = $1 AND (due_day < $2 OR (category = $3 AND begun_at < $4))
+SELECT m.record_id, m.object_name FROM custody.media_begun m LEFT JOIN custody.retention_period p
+  USING (account_id, category, retention_class)
+WHERE m.account_id = $1 AND (m.day + p.days < $2 OR (m.category = $3 AND m.begun_at < $4))
 
 -- name: pass_begun_media
 WITH begun AS (
     DELETE FROM custody.media_begun WHERE account_id = $1 AND record_id = ANY($2)
-    RETURNING record_id, category, retention_class, day, slot, due_day, call_id
-) INSERT INTO custody.passed (account_id, record_id, category, retention_class, day, slot, due_day, call_id)
-SELECT $1, record_id, category, retention_class, day, slot, due_day, call_id FROM begun
+    RETURNING record_id, category, retention_class, day, slot, call_id
+) INSERT INTO custody.passed (account_id, record_id, category, retention_class, day, slot, call_id)
+SELECT $1, record_id, category, retention_class, day, slot, call_id FROM begun
 
 -- name: drop_passed
-DELETE FROM custody.passed WHERE account_id = $1 AND due_day < $2
+DELETE FROM custody.passed w USING custody.retention_period p
+WHERE w.account_id = $1 AND p.account_id = $1 AND p.category = w.category AND p.retention_class = w.retention_class
+  AND p.told_days = p.days AND w.day + p.days < $2
 
 -- name: insert_gone_day
 INSERT INTO custody.gone_day (account_id, category, retention_class, day, erasure_id) VALUES ($1, $2, $3, $4, $5)
@@ -132,6 +140,27 @@ WHERE account_id = $1 AND erasure_id = $2 ORDER BY record_id
 -- name: detached_by_erasure
 SELECT record_id, category, retention_class, day, slot, commitment, NULL AS object_name FROM custody.detached
 WHERE account_id = $1 AND erasure_id = $2 ORDER BY record_id
+
+-- name: resealed_by_erasure
+SELECT record_id, category, retention_class, day, slot, commitment, index_partition FROM custody.resealing
+WHERE account_id = $1 AND erasure_id = $2 ORDER BY record_id
+
+-- name: insert_resealing
+WITH dropped AS (
+    DELETE FROM custody.blind_index i WHERE i.account_id = $1 AND i.record_id = ANY($4::uuid[])
+      AND NOT EXISTS (SELECT FROM unnest($9::uuid[], $10::bytea[]) AS stays (record_id, token)
+                      WHERE stays.record_id = i.record_id AND stays.token = i.token)
+    RETURNING i.record_id, i.tableoid::regclass::text AS index_partition
+) INSERT INTO custody.resealing
+    (account_id, erasure_id, category, record_id, retention_class, day, slot, commitment, index_partition)
+SELECT $1, $2, $3, o.record_id, o.retention_class, o.day, o.slot, o.commitment,
+       (SELECT min(d.index_partition) FROM dropped d WHERE d.record_id = o.record_id)
+FROM unnest($4::uuid[], $5::smallint[], $6::integer[], $7::integer[], $8::bytea[])
+     AS o (record_id, retention_class, day, slot, commitment)
+
+-- name: keep_anew
+INSERT INTO evidence.kept_outbox (account_id, record_id, category, commitment)
+SELECT $1, n.record_id, $2, n.commitment FROM unnest($3::uuid[], $4::bytea[]) AS n (record_id, commitment)
 
 -- name: detached_with
 SELECT erasure_id FROM custody.detached WHERE account_id = $1 AND record_id = $2

@@ -41,6 +41,8 @@ class Remover:
                     await self.remove_objects([row["object_name"] for row in rows if category.has_media])
                     out = statements(category).empty if category.is_detachable else statements(category).remove
                     await connection.execute(out, account.value, batch)
+                    if category.is_detachable:  # of a day that was held and is due: those rows go whole
+                        await connection.execute(statements(category).remove_gone, account.value, batch)
 
     async def remove_day(self, account: AccountId, erasure: ErasureId, day: DayPath) -> None:
         """All of a day, in batches: each record's tombstone and its removal are one transaction."""
@@ -77,6 +79,7 @@ class Remover:
             await self._compact_table(code)
         if not await self._retire_wal():
             return False
+        await self._objects.compact()
         self._touched -= touched
         return True
 

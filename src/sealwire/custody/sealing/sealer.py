@@ -192,7 +192,7 @@ class Sealer:
         for block in [block for block in self._finished if not block.slots]:
             self._finished.discard(block)
             with suppress(Unavailable):  # without a connection the keeper has taken it back already
-                await self._keeper.release(block.lease)
+                await self._keeper.give_back(block.lease)
 
     async def _lease(self, where: DayKey) -> _Block:
         lock = self._locks.setdefault(where, asyncio.Lock())  # lives as long as somebody holds it or waits for it
