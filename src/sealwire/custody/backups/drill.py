@@ -143,7 +143,7 @@ class Drill:
         digest, size = hashlib.sha256(), 0
         try:
             async for piece in self._keeper.open_media(
-                row.account, proof=proof, item=SealedItem(row.context.text), chunks=_stream(folder, row)
+                row.account, proof=proof, item=SealedItem(row.context.text), chunks=streamed(folder, row)
             ):
                 digest.update(piece)
                 size += len(piece)
@@ -158,7 +158,8 @@ class Drill:
         return bool(content.get("audio_sha256", digest.digest()) == digest.digest())
 
 
-async def _stream(folder: Path, row: StoredRecord) -> AsyncIterator[bytes]:
+async def streamed(folder: Path, row: StoredRecord) -> AsyncIterator[bytes]:
+    """A record's object in an unpacked backup."""
     assert row.object_name is not None
     with (folder / OBJECTS / row.object_name).open("rb") as file:
         while piece := await asyncio.to_thread(file.read, _READ_BYTES):

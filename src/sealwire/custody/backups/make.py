@@ -32,6 +32,7 @@ from sealwire.config import Settings
 from sealwire.custody.backups import manifest as papers
 from sealwire.custody.backups.refusals import BackupFailed, BackupTargetFull, BackupTargetUnusable
 from sealwire.custody.keys.files import sync_folder
+from sealwire.custody.keys.holding.recoverable import recoverability
 from sealwire.errors import SealwireError
 from sealwire.ground import diagnostics
 from sealwire.ground.clock import Clock, rfc3339
@@ -71,6 +72,7 @@ async def make(
         await asyncio.to_thread(_copy_database, folder, settings, cluster)  # (3)
         objects = await asyncio.to_thread(_copy_objects, settings.objects_dir, folder / papers.OBJECTS)  # (4)
         files = await asyncio.to_thread(_hash_database, folder)  # (5)
+        recoverable = recoverability(settings.keeper_dir)
         manifest = papers.Manifest(
             version=papers.VERSION,
             backup=f"bkp_{name}",
@@ -80,8 +82,8 @@ async def make(
             system_identifier=identifier,
             keeper_epoch=keeper_epoch,
             effaceability_class=effaceability_class,
-            disaster_recoverable=False,
-            disaster_recovery=papers.NOT_RECOVERABLE,
+            disaster_recoverable=recoverable.is_recoverable,
+            disaster_recovery=recoverable.sentence,
             cycle_ends_on=made_at.astimezone(dt.UTC).date() + dt.timedelta(days=settings.backup_cycle_days),
             logs=heads,
             left_out=list(papers.LEFT_OUT),

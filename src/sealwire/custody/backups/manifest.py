@@ -8,12 +8,13 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
 from sealwire.custody.backups.refusals import BackupDamaged, BackupMissing
 
-VERSION = 1
+VERSION = 2
 MANIFEST = "manifest.json"
 POSTGRES, OBJECTS = "postgres", "objects"
 NOT_RECOVERABLE = "not disaster-recoverable: one key holder"
@@ -44,8 +45,24 @@ class LogHead(msgspec.Struct, frozen=True):
     root: str
 
 
+class BackedUpObject(msgspec.Struct, frozen=True):
+    """One object, and in which file of the backup it is."""
+
+    name: str
+    bytes: int
+    sha256: str
+    pack: str
+
+
+class Contents(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sealed backup says only to whoever may open it."""
+
+    logs: list[LogHead]
+    objects: list[BackedUpObject]
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole of a backup in one file."""
+    """The whole of a backup in one file. Of a sealed one it is what may be read by anybody: no account stands in it."""
 
     version: int
     backup: str
@@ -61,6 +78,24 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     logs: list[LogHead]
     left_out: list[str]
     files: list[BackedUpFile]
+    chain: str = ""
+    """The base that this backup begins or belongs to; empty for a plain copy, which is whole by itself."""
+    after: str = ""
+    """The backup of the chain that this increment continues; empty for the base."""
+    target: str = ""
+    """Where its files are; empty when they lie beside this manifest."""
+    sealed_to: str = ""
+    content_bytes: int = 0
+    authenticator: str = ""
+
+    @property
+    def is_sealed(self) -> bool:
+        return bool(self.chain)
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.backup.removeprefix("bkp_")
 
     def encode(self) -> bytes:
         return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
@@ -68,6 +103,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def total_bytes(self) -> int:
         return sum(file.bytes for file in self.files)
+
+
+def elsewhere(manifest: Manifest, where: str) -> Manifest:
+    """The same backup, with the place where its files are; its authenticator does not cover that."""
+    return msgspec.structs.replace(manifest, target=where)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -78,14 +118,19 @@ def read_manifest(folder: Path) -> Manifest:
         raise BackupMissing(
             f"{folder} is not a whole backup: it has no {MANIFEST}, which is written last; take another one"
         ) from None
+    return decoded(data, name=str(folder / MANIFEST))
+
+
+def decoded(data: bytes, *, name: str) -> Manifest:
+    """A manifest's bytes; BackupDamaged when they are not one that this version knows."""
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
     except msgspec.DecodeError:
         raise BackupDamaged(
-            f"{folder / MANIFEST} is cut short or changed, so nothing here can be checked; take another backup"
+            f"{name} is cut short or changed, so nothing here can be checked; take another backup"
         ) from None
     if manifest.version > VERSION:
-        raise BackupDamaged(f"{folder} was made by a newer version of Sealwire; use that version or a later one")
+        raise BackupDamaged(f"{name} was made by a newer version of Sealwire; use that version or a later one")
     return manifest
 
 
@@ -106,6 +151,22 @@ def hashed(path: Path, *, copy_to: Path | None = None) -> tuple[int, str]:
             if copy is not None:
                 copy.close()
     return size, digest.hexdigest()
+
+
+class Hashing:
+    """A file that is hashed while somebody else reads it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._digest = file, hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self._digest.update(data)
+        return data
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
 
 
 def files_below(folder: Path) -> Iterator[Path]:

@@ -20,7 +20,7 @@ def oldest_begun(target: Path) -> dt.datetime | None:
 
     One that is being written, or cannot be read, counts as begun at `UNKNOWN`.
     """
-    if any(target.glob("*.unfinished")):
+    if any(target.glob("*.unfinished")) or any(_is_half(folder) for folder in target.glob("2*Z-*")):
         return UNKNOWN
     return min((_begun(folder) for folder in backups_in(target)), default=None)
 
@@ -41,6 +41,11 @@ def outlived(target: Path, *, clock: Clock) -> list[Path]:
         if is_over:
             found.append(folder)
     return found
+
+
+def _is_half(folder: Path) -> bool:
+    """Files of a backup without the manifest that is written last."""
+    return folder.is_dir() and not (folder / MANIFEST).exists()
 
 
 def _begun(folder: Path) -> dt.datetime:

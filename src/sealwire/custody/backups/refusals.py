@@ -31,3 +31,23 @@ class BackupFailed(Unavailable):
 
 class RestoreFailed(Unavailable):
     """A copy of the backup's database did not start; verify the backup, and try another one."""
+
+
+class BackupIdentityMissing(Missing):
+    """The identity that backups are sealed to is not here; name your copy of it with --identity."""
+
+
+class RestoreOccupied(Refused):
+    """There is a database already; restore into an empty folder, or one whose database and objects were moved away."""
+
+
+class RestoreRefused(Refused):
+    """This restore cannot be reconciled with what was erased and signed since, so nothing is served; see the reason."""
+
+
+class LedgerMissing(Refused):
+    """The erasure ledger is missing or older than the backup, so nobody knows what was erased: nothing is served."""
+
+
+class BackupUnderWay(Unavailable):
+    """Another backup is being made; wait for its end, then try again."""

@@ -43,11 +43,17 @@ class ScratchInstance:
 
 @asynccontextmanager
 async def scratch_instance(
-    postgres_copy: Path, settings: Settings, *, workspace: Path | None = None, database: str = DATABASE
+    postgres_copy: Path,
+    settings: Settings,
+    *,
+    workspace: Path | None = None,
+    database: str = DATABASE,
+    moves: bool = False,
 ) -> AsyncIterator[ScratchInstance]:
     """Start a copy of a database folder; it is stopped and every byte of it removed at the end.
 
-    `workspace` is a folder that the database user can enter; by default the data folder.
+    `workspace` is a folder that the database user can enter; by default the data folder. With `moves` the folder itself
+    is started and not a copy of it.
     """
     scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=workspace or settings.data_dir))
     inside = Settings(data_dir=scratch)
@@ -55,7 +61,7 @@ async def scratch_instance(
     connection: asyncpg.Connection[Any] | None = None
     try:
         try:
-            cluster = await asyncio.to_thread(_prepared, postgres_copy, settings, inside)
+            cluster = await asyncio.to_thread(_prepared, postgres_copy, settings, inside, moves=moves)
             await cluster.start_server()
             connection = await asyncpg.connect(cluster.dsn(database=database))
         except (SealwireError, OSError, asyncpg.PostgresError) as error:
@@ -86,8 +92,11 @@ def remove_left_over(settings: Settings) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _prepared(postgres_copy: Path, settings: Settings, inside: Settings) -> Cluster:
-    shutil.copytree(postgres_copy, inside.postgres_dir, symlinks=True)
+def _prepared(postgres_copy: Path, settings: Settings, inside: Settings, *, moves: bool) -> Cluster:
+    if moves:
+        postgres_copy.rename(inside.postgres_dir)
+    else:
+        shutil.copytree(postgres_copy, inside.postgres_dir, symlinks=True)
     owner = Cluster(settings).user
     inside.postgres_dir.chmod(0o700)
     (inside.postgres_dir / "postmaster.pid").unlink(missing_ok=True)
