@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Self
 
 from sealwire.config import Settings
+from sealwire.custody.backups.gate import require_ledger
 from sealwire.custody.backups.restore import remove_left_over
 from sealwire.doors import readiness
 from sealwire.doors.admission import admit_new_categories
 from sealwire.doors.first_start import ensure_operator_credential
 from sealwire.doors.process import worker_socket
+from sealwire.doors.restore_gate import RestoreGate
 from sealwire.doors.schemas import all_migrations
 from sealwire.errors import Unavailable
 from sealwire.ground.clock import Clock, SystemClock
@@ -25,6 +27,10 @@ from sealwire.ground.postgres.cluster import Cluster
 from sealwire.ground.process import Child, descendants, port_answers, proportional_bytes, socket_answers
 
 _READY_SECONDS = 30.0
+FREED_IS_OVERWRITTEN = {
+    "PYTHONMALLOC": "malloc", "MALLOC_PERTURB_": "165", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
+}  # fmt: skip
+"""Every process overwrites memory as it frees it (glibc), so that no key stays in it by chance; see ADR 0028."""
 
 
 class CloudStopped(Unavailable):
@@ -108,9 +114,13 @@ class Cloud:
             self.certificates = local_certificates(self.settings, clock=self._clock)
             self._on_step("database")
             await self._start_database()
+            gate = RestoreGate(self.settings, self._clock)
             for group in self._parts:
+                if SEQUENCER in group:
+                    await gate.reconcile()
                 await self._start_group(group)
                 if SEQUENCER in group:
+                    await gate.tell()
                     await admit_new_categories(self.settings, self.cluster.dsn(), self._clock)
         except BaseException:
             await asyncio.shield(self.stop())
@@ -173,20 +183,22 @@ class Cloud:
             name=part.name,
             command=[sys.executable, "-m", part.module, "--data", self.settings.data_dir],
             log=self.settings.logs_dir / f"{part.name}.log",
-            environment=self._environment(),
+            environment=self.environment(),
         )
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """The settings as they are now, so that a choice on our command line holds in every process."""
         chosen = {
             f"SEALWIRE_{name.upper()}": str(getattr(self.settings, name))
             for name in self.settings.__struct_fields__
             if name != "data_dir"
         }
-        return {**os.environ, **chosen, "TMPDIR": str(self.settings.temp_dir), "PYTHONUNBUFFERED": "1"}
+        ours = {"TMPDIR": str(self.settings.temp_dir), "PYTHONUNBUFFERED": "1"}
+        return {**os.environ, **chosen, **ours, **FREED_IS_OVERWRITTEN}
 
     def _require_readiness(self) -> None:
         """Refused here with its sentence, not by each process in its log."""
+        require_ledger(self.settings)
         for require in readiness.ALWAYS:
             require(self.settings)
         for part in (part for group in self._parts for part in group):

@@ -30,6 +30,7 @@ from sealwire.custody.store import StoredRecord
 from sealwire.ground.postgres.queries import load_queries
 from sealwire.vocabulary import AccountId, RecordId
 
+FoundRow = tuple[StoredRecord, Path]
 WINDOWS_MAX = 60_000
 _READ_BYTES = 1 << 20
 _queries = load_queries(__package__)
@@ -101,16 +102,21 @@ async def attack(
     *,
     workspace: Path | None = None,
     windows_max: int = WINDOWS_MAX,
+    rows: Sequence[FoundRow] | None = None,
 ) -> AttackReport:
-    """Try to read these records. `settings` tells where PostgreSQL's programs are; nothing of it is changed."""
+    """Try to read these records. `settings` tells where PostgreSQL's programs are; nothing of it is changed.
+
+    `rows` are those of `rows_in` these backups, when they were read before.
+    """
     started = time.perf_counter()
     loot = await asyncio.to_thread(Loot.gather, possessions.holdings, windows_max=windows_max)  # (1)
     trees = await asyncio.to_thread(loot.open_trees, list(possessions.root_keys))  # (2)
     outcomes = {record: Attacked(account, record, False, False, None, "") for account, record in targets}
-    for backup in possessions.backups:
-        for row in await _rows(backup, targets, settings, workspace):  # (3)
-            if not outcomes[row.record].readable:
-                outcomes[row.record] = await asyncio.to_thread(_attack_row, row, backup, trees, loot)
+    if rows is None:
+        rows = await rows_in(possessions.backups, targets, settings, workspace=workspace)
+    for row, backup in rows:
+        if row.record in outcomes and not outcomes[row.record].readable:
+            outcomes[row.record] = await asyncio.to_thread(attack_row, row, backup, trees, loot)
     return AttackReport(
         list(outcomes.values()),
         len(loot.indexes),
@@ -118,6 +124,17 @@ async def attack(
         len(trees),
         time.perf_counter() - started,
     )
+
+
+async def rows_in(
+    backups: Sequence[Path],
+    targets: Sequence[tuple[AccountId, RecordId]],
+    settings: Settings,
+    *,
+    workspace: Path | None = None,
+) -> list[FoundRow]:
+    """Step (3): the rows of these records in each backup, each with the backup it lies in."""
+    return [(row, backup) for backup in backups for row in await _rows(backup, targets, settings, workspace)]
 
 
 async def _rows(
@@ -131,7 +148,8 @@ async def _rows(
     return found
 
 
-def _attack_row(row: StoredRecord, backup: Path, trees: Sequence[FoundTree], loot: Loot) -> Attacked:
+def attack_row(row: StoredRecord, backup: Path, trees: Sequence[FoundTree], loot: Loot) -> Attacked:
+    """Steps (4) and (5) for one row; its audio is looked for in this backup."""
     for found in trees:  # (4)
         if found.account != row.account:
             continue

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from sealwire.custody.forensics.patterns import NEEDLE_BYTES_MIN, Pattern
 
 _BLOCK_BYTES = 1 << 18
-_TABLE_BITS = 20
+_TABLE_BITS_MIN, _TABLE_BITS_MAX = 20, 25
+_TABLE_PLACES_A_PATTERN = 256
 _KEY_BYTES = NEEDLE_BYTES_MIN
 # The product of a little-endian 8-byte word with this depends on its first 6 bytes only; its top bits are the hash.
 _MULTIPLIER = np.uint64((0x9E3779B97F4B << 16) & (1 << 64) - 1)
-_SHIFT = np.uint64(64 - _TABLE_BITS)
 
 
 class Matcher:
@@ -26,13 +26,15 @@ class Matcher:
         self.patterns = list(patterns)
         self.longest = max((len(pattern.needle) for pattern in patterns), default=0)
         self._by_key: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
-        self._table = np.zeros(1 << _TABLE_BITS, dtype=np.bool_)
+        bits = (len(self.patterns) * _TABLE_PLACES_A_PATTERN).bit_length()
+        bits = min(max(bits, _TABLE_BITS_MIN), _TABLE_BITS_MAX)
+        self._table, self._shift = np.zeros(1 << bits, dtype=np.bool_), np.uint64(64 - bits)
         for at, pattern in enumerate(self.patterns):
             offset = _rarest_offset(pattern.needle)
             key = pattern.needle[offset : offset + _KEY_BYTES]
             self._by_key[key].append((at, offset))
             word = np.frombuffer(key + bytes(8 - _KEY_BYTES), "<u8")
-            self._table[_hash(word)] = True
+            self._table[self._hash(word)] = True
 
     def find(self, data: Any) -> Iterator[tuple[int, Pattern]]:
         """Every place in a bytes-like where a pattern stands: (offset, pattern)."""
@@ -51,8 +53,12 @@ class Matcher:
             count = (length - phase + 7) // 8
             if count > 0:
                 words = padded[phase : phase + 8 * count].view("<u8")
-                places.extend((np.flatnonzero(self._table[_hash(words)]) * 8 + phase).tolist())
+                places.extend((np.flatnonzero(self._table[self._hash(words)]) * 8 + phase).tolist())
         return places
+
+    def _hash(self, words: NDArray[Any]) -> NDArray[np.uint64]:
+        product: NDArray[np.uint64] = words * _MULTIPLIER
+        return product >> self._shift
 
     def _confirmed(self, view: memoryview, place: int) -> Iterator[tuple[int, Pattern]]:
         for at, offset in self._by_key.get(bytes(view[place : place + _KEY_BYTES]), ()):
@@ -61,12 +67,14 @@ class Matcher:
                 yield start, pattern
 
 
-def _hash(words: NDArray[Any]) -> NDArray[np.uint64]:
-    product: NDArray[np.uint64] = words * _MULTIPLIER
-    return product >> _SHIFT
-
-
 def _rarest_offset(needle: bytes) -> int:
     """Where the six most varied bytes stand: a key of zeros or of one digit repeated would match everywhere."""
     assert len(needle) >= _KEY_BYTES
-    return max(range(len(needle) - _KEY_BYTES + 1), key=lambda at: len(set(needle[at : at + _KEY_BYTES])))
+    best, most = 0, 0
+    for at in range(len(needle) - _KEY_BYTES + 1):
+        distinct = len(set(needle[at : at + _KEY_BYTES]))
+        if distinct > most:
+            best, most = at, distinct
+            if most == _KEY_BYTES:
+                break
+    return best

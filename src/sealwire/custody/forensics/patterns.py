@@ -55,7 +55,7 @@ def number_patterns(number: E164, *, subject: str) -> list[Pattern]:
     found += list(_septets("national", national))
     found += [(int(digits).to_bytes(8, order), f"digits, 64-bit integer {order} endian") for order in ("little", "big")]
     found += list(_hashes(number.text))
-    return _distinct(found, subject)
+    return distinct(found, subject)
 
 
 def audio_patterns(pcm: bytes, *, subject: str) -> list[Pattern]:
@@ -71,17 +71,17 @@ def audio_patterns(pcm: bytes, *, subject: str) -> list[Pattern]:
             if _is_audible(samples[start : start + WINDOW_BYTES // sample_bytes]):
                 found.append((window, name))
                 sample = window[:_TEXT_WINDOW_BYTES]
-                found += [(text, f"{name}, {codec}") for text, codec in _binary_as_text(sample, exact=False)]
+                found += [(text, f"{name}, {codec}") for text, codec in binary_as_text(sample, exact=False)]
     if not found:
         raise NothingAudible
-    return _distinct(found, subject)
+    return distinct(found, subject)
 
 
 def ciphertext_patterns(sealed: bytes, *, subject: str) -> list[Pattern]:
     """Ciphertext in pieces of 32 bytes, as stored: for stores from which it should be removed."""
     starts = range(0, max(len(sealed) - _CIPHERTEXT_PIECE_BYTES, 0) + 1, _CIPHERTEXT_PIECE_BYTES)
     pieces = ((sealed[start : start + _CIPHERTEXT_PIECE_BYTES], "as stored") for start in starts)
-    return _distinct(pieces, subject)
+    return distinct(pieces, subject)
 
 
 def _audio_forms(samples: Samples) -> list[tuple[str, bytes, int]]:
@@ -122,7 +122,7 @@ def _text_encodings(text: str) -> Iterator[tuple[bytes, str]]:
     yield raw[::-1], "reversed"
     yield text.encode("utf-16-le"), "UTF-16LE"
     yield text.encode("utf-16-be"), "UTF-16BE"
-    yield from _binary_as_text(raw)
+    yield from binary_as_text(raw)
     for plus in (b"%2B", b"%2b"):
         yield raw.replace(b"+", plus), "percent-encoded"
     yield b"".join(b"%%%02X" % byte for byte in raw), "percent-encoded"
@@ -131,7 +131,8 @@ def _text_encodings(text: str) -> Iterator[tuple[bytes, str]]:
     yield b"".join(rb"\u%04x" % byte for byte in raw), "JSON-escaped"
 
 
-def _binary_as_text(raw: bytes, *, exact: bool = True) -> Iterator[tuple[bytes, str]]:
+def binary_as_text(raw: bytes, *, exact: bool = True) -> Iterator[tuple[bytes, str]]:
+    """Bytes as hexadecimal digits and as base64 at each alignment."""
     yield raw.hex().encode(), "hex"
     yield raw.hex().upper().encode(), "hex"
     for alignment in range(3):
@@ -172,7 +173,17 @@ def _hashes(text: str) -> Iterator[tuple[bytes, str]]:
         yield digest.hexdigest().encode(), f"international, unsalted {algorithm} in hex"
 
 
-def _distinct(found: Iterable[tuple[bytes, str]], subject: str) -> list[Pattern]:
+def text_patterns(text: str, *, subject: str) -> list[Pattern]:
+    """A token of a text field in every text form."""
+    return distinct([*_text_encodings(text), *_septets("text", text), *_hashes(text)], subject)
+
+
+def bytes_patterns(raw: bytes, *, subject: str) -> list[Pattern]:
+    """Bytes as they are and as text."""
+    return distinct([(raw, "raw"), (raw[::-1], "reversed"), *binary_as_text(raw)], subject)
+
+
+def distinct(found: Iterable[tuple[bytes, str]], subject: str) -> list[Pattern]:
     """Each needle once, under the first form that makes it; too short ones would be found by chance."""
     named: dict[bytes, str] = {}
     for needle, encoding in found:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sealwire.config import Settings
@@ -133,9 +134,13 @@ def stores_of(settings: Settings, *, extra: Sequence[Path] = ()) -> list[Store]:
 
 
 async def sweep(
-    settings: Settings, patterns: Sequence[Pattern], *, dsn: str, extra: Sequence[Path] = (), controls: bool = True
-) -> SweepReport:
-    """Sweep an installation whose database is running; `dsn` is its owner's. Never raises for what it finds."""
+    settings: Settings, patterns: Sequence[Pattern], *, dsn: str, extra: Sequence[Path] = (), controls: bool = True,
+    lawful: Mapping[str, str] = MappingProxyType({}),
+) -> SweepReport:  # fmt: skip
+    """Sweep an installation whose database is running; `dsn` is its owner's. Never raises for what it finds.
+
+    `lawful` says by the beginning of a subject in which store it may lie: ciphertext in backups, until they end.
+    """
     stores = stores_of(settings, extra=extra)
     planted = control.Control.fresh()
     files: list[Path] = []
@@ -144,7 +149,7 @@ async def sweep(
             await planted.plant_row(dsn)
             files = [planted.plant_file(store.folder) for store in stores if store.name not in (DATABASE, WAL)]
         matcher = Matcher([*patterns, *planted.patterns()])
-        report = await asyncio.to_thread(sweep_stores, stores, matcher)  # (2)
+        report = await asyncio.to_thread(sweep_stores, stores, matcher, lawful=lawful)  # (2)
     finally:
         control.remove_files(files)  # (3)
         if controls:
@@ -152,13 +157,17 @@ async def sweep(
     return report  # (4) is in the report
 
 
-def sweep_stores(stores: Sequence[Store], matcher: Matcher) -> SweepReport:
+def sweep_stores(
+    stores: Sequence[Store], matcher: Matcher, *, lawful: Mapping[str, str] = MappingProxyType({})
+) -> SweepReport:
     """Search stores for what the matcher knows; controls are told from canaries by their subjects."""
     started = time.perf_counter()
     reports, places = [], []
     for store in stores:
         scanned = scan_folder(matcher, store.folder, leave_out=store.leave_out)
-        hits = _single(hit for hit in scanned.hits if hit.pattern.subject not in _CONTROLS)
+        allowed = tuple(subject for subject, where in lawful.items() if where == store.name)
+        found = (hit for hit in scanned.hits if hit.pattern.subject not in _CONTROLS)
+        hits = _single(hit for hit in found if not allowed or not hit.pattern.subject.startswith(allowed))
         places += [f"{hit.pattern.subject}: {hit.encoding} in {hit.file} at {hit.offset}" for hit in hits]
         reports.append(_report(store, scanned, hits))
     return SweepReport(reports, time.perf_counter() - started, places)
