@@ -39,7 +39,7 @@ class CallRecords:
             caller=started.caller, callee=started.callee, direction=started.direction,
             application_id=started.application_id, service_id=started.service_id, leg=started.leg,
         )  # fmt: skip
-        kept = await self._custody.keep(started.account, live)
+        kept = await self._custody.keep(started.account, live, retention_class=started.retention_class)
         self._live[started.call_id] = (started.account, kept.record)
 
     async def let_go(self, started: LiveCallStarted) -> None:
@@ -92,7 +92,7 @@ class CallRecords:
         The first leg stays live until its application's record is kept.
         """
         with suppress(RecordErased):  # erased while it was up: then none of it is kept
-            await self._custody.keep(ended.account, call_record(ended))
+            await self._custody.keep(ended.account, call_record(ended), retention_class=ended.retention_class)
         for recording in ended.recordings:
             await self.keep_recording(ended, recording)
         for recording in ended.recordings:
@@ -112,7 +112,7 @@ class CallRecords:
     async def keep_application(self, ended: ApplicationEnded) -> None:
         """Keep the application record, then let the first leg go. Asked again, nothing is kept twice."""
         with suppress(RecordErased):
-            await self._custody.keep(ended.account, application_record(ended))
+            await self._custody.keep(ended.account, application_record(ended), retention_class=ended.retention_class)
         await self._let_go(ended.account, ended.call_id)
 
 
@@ -168,9 +168,9 @@ async def close_orphans(
         legs = Counter(orphan.stored.plain["application_id"] for orphan in orphans)
         costs = Counter[ApplicationId | None]()
         for orphan in orphans:
-            plain, content = orphan.stored.plain, orphan.content.reveal()
+            plain, content, of_class = orphan.stored.plain, orphan.content.reveal(), orphan.stored.retention_class
             with suppress(RecordErased):
-                await custody.keep(account, _cut_off_call(plain, content))
+                await custody.keep(account, _cut_off_call(plain, content), retention_class=of_class)
                 closed += 1
             if biller is not None:
                 charges = await biller.bill_cut_off(account, plain["call_id"], _seen(plain, content))
@@ -181,7 +181,7 @@ async def close_orphans(
                 extra_legs = legs[application] - 1
                 cut_off = await _cut_off_application(custody, account, plain, extra_legs, costs[application])
                 with suppress(RecordErased):
-                    await custody.keep(account, cut_off)
+                    await custody.keep(account, cut_off, retention_class=orphan.stored.retention_class)
             await _announce_cut_off(announcer, account, plain)
             await custody.let_go(account, LiveCall, [orphan.stored.record])
         if biller is not None:

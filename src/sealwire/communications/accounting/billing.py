@@ -31,8 +31,28 @@ async def keep_charges(
 ) -> None:
     """Keep one billing record for each charge; told again, it is kept once.
 
-    When the call or message was erased while it went on, the amounts are kept without it and without the number. What
-    they were settled from is forgotten only then, so that a crash before finds it again.
+    What they were settled from is forgotten only then, so that a crash before finds it again.
+    """
+    settled_from = await keep_billed(
+        custody, account, charges, call=call, message=message, destination=destination, ended_at=ended_at
+    )
+    async with custody.database.account(account) as connection:
+        await forget_billed(connection, account, settled_from)
+
+
+async def keep_billed(
+    custody: Custody,
+    account: AccountId,
+    charges: list[Charge],
+    *,
+    call: CallId | None,
+    message: MessageId | None,
+    destination: Party,
+    ended_at: dt.datetime,
+) -> set[UUID]:
+    """As `keep_charges`, without forgetting: what they were settled from, for `forget_billed` of many at once.
+
+    When the call or message was erased while it went on, the amounts are kept without it and without the number.
     """
     for place, charge in enumerate(charges):
         record_id = _record_id(charge, place, call.value if call else message.value if message else None)
@@ -42,9 +62,7 @@ async def keep_charges(
             )  # fmt: skip
         except RecordErased:
             await custody.keep(account, _record(charge, None, None, NOBODY, ended_at), record_id=record_id)
-    settled_from = {charge.reservation for charge in charges if charge.reservation is not None}
-    async with custody.database.account(account) as connection:
-        await forget_billed(connection, account, settled_from)
+    return {charge.reservation for charge in charges if charge.reservation is not None}
 
 
 def _record(

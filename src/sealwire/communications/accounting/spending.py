@@ -97,11 +97,18 @@ class AccountSpending:
 
     async def resume(self, account: AccountId, reservation: UUID) -> AccountAdmission | None:
         """The admission that another process, or this one before it restarted, was given; None when it is settled."""
+        return (await self.resume_all(account, [reservation])).get(reservation)
+
+    async def resume_all(self, account: AccountId, reservations: list[UUID]) -> dict[UUID, AccountAdmission]:
+        """As `resume` for many at once; those that are settled are missing."""
         async with self.database.account(account) as connection:
-            row = await connection.fetchrow(rules.queries.find_reservation, account.value, reservation)
-        if row is None:
-            return None
-        return AccountAdmission(self, account, reservation, msgspec.json.decode(row["terms"], type=Terms))
+            rows = await connection.fetch(rules.queries.find_reservations, account.value, reservations)
+        return {
+            row["reservation_id"]: AccountAdmission(
+                self, account, row["reservation_id"], msgspec.json.decode(row["terms"], type=Terms)
+            )
+            for row in rows
+        }
 
     async def charge_speech(self, account: AccountId, *, seconds: float) -> list[Charge]:
         """Speech that was made; SpendCapReached, and nothing charged, when the cap does not allow it."""

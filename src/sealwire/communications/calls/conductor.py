@@ -236,6 +236,7 @@ async def _keep(call: LiveCall, code: int) -> None:
         cost_millicents=sum(charge.amount_millicents for charge in call.charges),
         arguments=await call.guarded(call.arguments),
         parameters=await call.guarded(call.parameters),
+        retention_class=call.about.retention_class,
     )
     diagnostics.event("application.ended", application=call.application_id, code=int(code))
     await exchange.keep("application", lambda: exchange.keeper.keep_application(ended), of=call.application_id)

@@ -201,7 +201,9 @@ class LiveCall:
             self.exchange, self.account, to, caller=caller, credential=self.credential, is_extra=True
         )
         self.legs += 1
-        about = ready.about(self.application_id, leg=self.legs, service=None)
+        about = ready.about(
+            self.application_id, leg=self.legs, service=None, retention_class=self.about.retention_class
+        )
         await ready.keep(about)
         if self.is_over:  # whoever asked (the API) is no part of the application, and is late
             await ready.give_back(about)

@@ -105,6 +105,7 @@ class LiveCallStarted:
     leg: int = 0
     application_id: ApplicationId | None = None
     service_id: ServiceId | None = None
+    retention_class: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,7 @@ class CallEnded:
     frames_lost: int = 0
     leg: int = 0
     application_id: ApplicationId | None = None
+    retention_class: int = 0
 
     @property
     def answered_seconds(self) -> float:
@@ -161,6 +163,7 @@ class ApplicationEnded:
     cost_millicents: int = 0
     arguments: str = field(default="", repr=False)
     parameters: str = field(default="", repr=False)
+    retention_class: int = 0
 
 
 class RecordKeeper(RecordingKeeper, Protocol):

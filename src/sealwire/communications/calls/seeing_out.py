@@ -89,4 +89,5 @@ def ended_so_far(call: LiveCall, channel: LiveChannel) -> CallEnded:
         frames_lost=line.frames_lost + sum(recording.frames_lost for recording in channel.recordings),
         leg=about.leg,
         application_id=about.application_id,
+        retention_class=about.retention_class,
     )

@@ -38,7 +38,9 @@ class Ready:
     admission: Admission
     call: CallId
 
-    def about(self, application: ApplicationId, *, leg: int, service: ServiceId | None) -> LiveCallStarted:
+    def about(
+        self, application: ApplicationId, *, leg: int, service: ServiceId | None, retention_class: int
+    ) -> LiveCallStarted:
         """What is known of it now."""
         return LiveCallStarted(
             call_id=self.call,
@@ -50,6 +52,7 @@ class Ready:
             leg=leg,
             application_id=application,
             service_id=service,
+            retention_class=retention_class,
         )
 
     async def keep(self, about: LiveCallStarted) -> None:

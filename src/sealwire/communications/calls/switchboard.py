@@ -118,7 +118,7 @@ class Switchboard:
         if self._exchange.applications.application(found) is None:
             raise ApplicationNotThere
         ready = await ready_to_dial(self._exchange, account, to, caller=caller, credential=credential)
-        about = ready.about(ApplicationId.new(), leg=0, service=service)
+        about = ready.about(ApplicationId.new(), leg=0, service=service, retention_class=found.retention_class)
         await ready.keep(about)
         call = LiveCall(self._exchange, about, found, arguments=arguments, credential=credential)
         begun = call_out(ring_seconds=RING_SECONDS_MAX, seconds_max=call.seconds_left)
@@ -171,6 +171,7 @@ class Switchboard:
             started_at=self._exchange.clock.now(),
             application_id=ApplicationId.new(),
             service_id=route.service.service,
+            retention_class=route.service.retention_class,
         )
 
     async def _route(self, leg: Leg) -> Route | Refusal:

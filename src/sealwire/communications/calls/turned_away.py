@@ -49,11 +49,11 @@ class TurnedAway:
         now, application = exchange.clock.now(), about.application_id
         ended = CallEnded(
             call, about.account, about.caller, about.callee, about.direction, about.started_at, None, now,
-            refusal.cause, "", [], application_id=application,
+            refusal.cause, "", [], application_id=application, retention_class=about.retention_class,
         )  # fmt: skip
         run = ApplicationEnded(
             application, about.account, call, service.service, kind_of(service), about.direction, about.started_at,
-            now, int(code),
+            now, int(code), retention_class=about.retention_class,
         )  # fmt: skip
         await exchange.keep("call", lambda: exchange.keeper.keep_call(ended), of=call)
         await exchange.keep("application", lambda: exchange.keeper.keep_application(run), of=application)

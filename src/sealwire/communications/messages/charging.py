@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Protocol
 from uuid import UUID
 
-from sealwire.communications.accounting.billing import NOBODY, keep_charges
+from sealwire.communications.accounting.billing import NOBODY, keep_billed
 from sealwire.communications.accounting.port import Admission
 from sealwire.communications.cardguard import CardPolicy
 from sealwire.communications.messages.finding import living
 from sealwire.communications.messages.queue import Queue, queries
 from sealwire.custody.categories import MessageRecord, category_of
 from sealwire.custody.lifecycle import Custody, service_principal
+from sealwire.governance.spending import forget_billed
 from sealwire.vocabulary import AccountId, CredentialId, MessageId, Party, Purpose, RecordId
 
 _RECORDS = category_of(MessageRecord)
@@ -35,7 +37,7 @@ class MessageSpending(Protocol):
         self, account: AccountId, *, recipient: Party, segments: int, credential: CredentialId | None = None
     ) -> Reserved: ...
 
-    async def resume(self, account: AccountId, reservation: UUID) -> Admission | None: ...
+    async def resume_all(self, account: AccountId, reservations: list[UUID]) -> Mapping[UUID, Admission]: ...
 
     async def card_policy(self, account: AccountId) -> CardPolicy: ...
 
@@ -56,22 +58,27 @@ class Charging:
         async with self._custody.database.account(account) as connection:
             rows = await connection.fetch(queries.unsettled, account.value, BATCH)
         recipients = await self._recipients(account, [MessageId(row["message_id"]) for row in rows])
-        for at in range(0, len(rows), SIDE_BY_SIDE):
-            some = rows[at : at + SIDE_BY_SIDE]
-            await asyncio.gather(*(self._settle_one(account, row, recipients) for row in some))
-        async with self._custody.database.account(account) as connection:
-            await connection.execute(queries.put_settled, account.value, [row["message_id"] for row in rows])
+        admissions = await self._spending.resume_all(account, [row["reservation"] for row in rows])
+        left = [(row, admissions[row["reservation"]]) for row in rows if row["reservation"] in admissions]
+        billed: set[UUID] = set()
+        for at in range(0, len(left), SIDE_BY_SIDE):
+            some = left[at : at + SIDE_BY_SIDE]
+            billed |= set().union(
+                *await asyncio.gather(*(self._settle_one(account, row, held, recipients) for row, held in some))
+            )
+        async with self._custody.database.account(account) as connection:  # only what is on the bill by now
+            await forget_billed(connection, account, billed)
+        await self._queue.put_settled(account, [row["message_id"] for row in rows])
         return len(rows) == BATCH
 
-    async def _settle_one(self, account: AccountId, row: Any, recipients: dict[MessageId, Party]) -> None:
+    async def _settle_one(
+        self, account: AccountId, row: Any, admission: Admission, recipients: dict[MessageId, Party]
+    ) -> set[UUID]:
         message = MessageId(row["message_id"])
-        admission = await self._spending.resume(account, row["reservation"])
-        if admission is None:
-            return
         taken = row["segments"] if row["sent_at"] is not None else row["taken"]
         charges = await admission.settle(segments=taken)
         destination = recipients.get(message, NOBODY)
-        await keep_charges(
+        return await keep_billed(
             self._custody, account, charges, call=None, message=message, destination=destination,
             ended_at=row["ended_at"],
         )  # fmt: skip

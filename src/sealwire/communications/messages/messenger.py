@@ -89,12 +89,15 @@ class Messenger:
         ]
         return duties if self._charging is None else [*duties, (self._settle, 1.0)]
 
-    async def _settle(self) -> bool:
-        """Charges wait while messages go out, but not for long: they are as certain later."""
+    async def _settle(self) -> None:
+        """Charges wait while messages go out, but not for long: they are as certain later. Then all of them: where
+        messages never cease, waiting before each batch would leave more behind each time.
+        """
         assert self._charging is not None
         with suppress(TimeoutError):
             await asyncio.wait_for(self._sender.idle.wait(), CHARGES_WAIT_S_MAX)
-        return await self._charging.settle_all()
+        while await self._charging.settle_all():
+            pass
 
     async def _stay_bound(self) -> None:
         patience_s = PATIENCE_S_MIN

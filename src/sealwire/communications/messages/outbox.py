@@ -2,10 +2,11 @@
 
 (1) the sender is the account's, the recipient a number who did not opt out, the text passes the card guard;
 (2) money for its segments is set aside;
-(3) the content is kept, then the record;
-(4) the queue row is written, with whatever the caller wants in the same transaction, and the messenger woken.
+(3) content and record are sealed;
+(4) both are kept and the queue row is written, with whatever the caller wants, all in one transaction, and the
+    messenger is woken.
 
-A crash before (4) leaves records that nobody was promised anything about; after (4) the message is sent.
+A crash before the end of (4) leaves nothing but the money, which lapses; after it the message is sent.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from sealwire.communications.messages.opt_outs import OptOuts
 from sealwire.communications.messages.queue import Redaction, queries
 from sealwire.communications.messages.segments import Cut, cut
 from sealwire.custody.categories import MessageContent, MessageRecord
+from sealwire.custody.keeping import Prepared
 from sealwire.custody.lifecycle import Custody
 from sealwire.errors import Malformed, Refused
 from sealwire.ground.postgres.database import Connection
-from sealwire.vocabulary import E164, AccountId, CredentialId, MessageId, Party, RecordId
+from sealwire.vocabulary import E164, AccountId, CredentialId, MessageId, Party
 
 VALIDITY_S_MIN, VALIDITY_S_MAX, VALIDITY_S_DEFAULT = 60, 2 * 86_400, 86_400
 WithRow = Callable[[Connection, MessageId], Awaitable[None]]
@@ -109,8 +111,11 @@ class MessageOutbox:
                 account, recipient=letter.recipient, segments=len(letter.cut.pieces), credential=chosen.credential
             )
         try:
-            content = await self._keep(account, letter)  # (3)
-            await self._enqueue(account, letter, content, admission, chosen.with_row)  # (4)
+            content, record = await self._sealed(account, letter)  # (3)
+            queue_row = letter.expires_at, admission.reservation if admission is not None else None
+            answers = await self._accept(content, record, queue_row, chosen.with_row)  # (4)
+            for prepared, answer in zip((content, record), answers, strict=False):
+                await self._custody.keeping.understood(prepared, str(answer))
         except BaseException:
             if admission is not None:
                 await asyncio.shield(admission.settle(segments=0))
@@ -146,29 +151,27 @@ class MessageOutbox:
         wanted = sender.text if sender is not None else None
         return _terms.decode(await self._custody.database.call(queries.message_terms, account.value, wanted))
 
-    async def _keep(self, account: AccountId, letter: _Letter) -> RecordId:
+    async def _sealed(self, account: AccountId, letter: _Letter) -> tuple[Prepared, Prepared]:
         parties = {"sender": letter.sender, "recipient": letter.recipient}
         content = MessageContent(message_id=letter.message, accepted_at=letter.accepted_at, text=letter.text, **parties)
-        kept = await self._custody.keep(account, content)
         record = MessageRecord(
             message_id=letter.message, direction="out", accepted_at=letter.accepted_at,
             encoding=letter.cut.encoding.value, segments=len(letter.cut.pieces), redaction=letter.redaction.value,
             **parties,
         )  # fmt: skip
-        await self._custody.keep(account, record)
-        return kept.record
+        keeping = self._custody.keeping
+        return await keeping.prepare(account, content), await keeping.prepare(account, record)
 
-    async def _enqueue(
-        self, account: AccountId, letter: _Letter, content: RecordId, admission: Reserved | None,
-        with_row: WithRow | None,
-    ) -> None:  # fmt: skip
-        row = (
-            account.value, letter.message.value, letter.redaction.value, content.value, len(letter.cut.pieces),
-            letter.accepted_at, letter.expires_at, admission.reservation if admission is not None else None,
-        )  # fmt: skip
+    async def _accept(
+        self, content: Prepared, record: Prepared, queue_row: tuple[object, ...], with_row: WithRow | None
+    ) -> list[str | None]:
+        """What was answered for content and record, and third None when one was refused, so that nothing is queued."""
+        account, *of_content = content.arguments
+        arguments = (account, *of_content, *record.arguments[1:], *queue_row)
         if with_row is None:
-            await self._custody.database.call(queries.enqueue_message, *row)
-            return
-        async with self._custody.database.account(account) as connection:
-            await connection.execute(queries.enqueue_message, *row)
-            await with_row(connection, letter.message)
+            return list(await self._custody.database.call(queries.accept_message, *arguments))
+        async with self._custody.database.account(content.account) as connection:
+            answers = list(await connection.fetchval(queries.accept_message, *arguments))
+            if answers[2] is not None:
+                await with_row(connection, MessageId(record.record.value))
+        return answers

@@ -1,8 +1,18 @@
 -- name: message_terms
 SELECT communications.message_terms($1, $2)
 
--- name: enqueue_message
-SELECT communications.enqueue_message($1, $2, $3, $4, $5::smallint, $6, $7, $8)
+-- name: accept_message
+-- Content, record and queue row in one transaction and one round trip; queued only where neither was refused.
+SELECT ARRAY[
+    kept.content, kept.record,
+    CASE WHEN split_part(kept.content, ' ', 1) IN ('kept', 'never') AND split_part(kept.record, ' ', 1) IN ('kept', 'never')
+         THEN communications.enqueue_message($1, $20, $25, $2, $24::smallint, $22, $26, $27)::text END
+] FROM (
+    SELECT custody.keep_message_content($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS content,
+           custody.keep_message_record(
+               $1, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25) AS record
+    OFFSET 0
+) kept
 
 -- name: accounts_with
 SELECT account_id FROM communications.accounts_with_messages($1, $2)
@@ -68,9 +78,12 @@ WITH told AS (
 DELETE FROM communications.message_segment WHERE account_id = $1 AND message_id IN (SELECT message_id FROM ended)
 
 -- name: end_unconfirmed
-WITH ended AS (
-    UPDATE communications.message SET state = 'unconfirmed', final_at = $3
-    WHERE account_id = $1 AND state = 'sent' AND expires_at <= $2 RETURNING message_id
+WITH late AS (
+    SELECT message_id FROM communications.message
+    WHERE account_id = $1 AND state = 'sent' AND expires_at <= $2 ORDER BY message_id FOR UPDATE
+), ended AS (
+    UPDATE communications.message m SET state = 'unconfirmed', final_at = $3
+    FROM late WHERE m.account_id = $1 AND m.message_id = late.message_id RETURNING m.message_id
 )
 DELETE FROM communications.message_segment WHERE account_id = $1 AND message_id IN (SELECT message_id FROM ended)
 

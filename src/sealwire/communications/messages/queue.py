@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sealwire.communications.messages.receipts import Receipt
 from sealwire.ground import diagnostics
-from sealwire.ground.postgres.database import Database
+from sealwire.ground.postgres.database import Connection, Database
 from sealwire.ground.postgres.queries import load_queries
 from sealwire.vocabulary import AccountId, MessageId, RecordId
 
@@ -112,6 +112,7 @@ class Queue:
         for account, mine in by_account.items():
             taken = [(out.due.message.value, at, name) for out in mine for at, name in out.segments.items()]
             async with self.database.account(account) as connection:
+                await hold(connection, account, [out.due.message.value for out in mine])
                 if taken:
                     await connection.execute(queries.put_segments, account.value, *_columns(taken))
                 ends = [(out.due.message.value, out.state.value, out.error, out.due_at) for out in mine]
@@ -144,7 +145,7 @@ class Queue:
                 continue
             async with self.database.account(account) as connection:
                 # two segments of one message noted side by side must see each other, or neither would end it
-                await connection.execute(queries.hold_messages, account.value, [message for message, _, _ in ended])
+                await hold(connection, account, [message for message, _, _ in ended])
                 await connection.execute(queries.put_receipts, account.value, *_columns(ended))
                 errors = [(message, receipt.error) for message, _, receipt in told if receipt.outcome]
                 await connection.execute(queries.end_received, account.value, *_columns(errors), at)
@@ -178,13 +179,27 @@ class Queue:
         """How much of each message the webhooks know now."""
         columns = _columns([(message.value, level) for message, level in told])
         async with self.database.account(account) as connection:
+            await hold(connection, account, columns[0])
             await connection.execute(queries.put_told, account.value, *columns)
+
+    async def put_settled(self, account: AccountId, messages: list[UUID]) -> None:
+        """What these messages cost is in the bill."""
+        async with self.database.account(account) as connection:
+            await hold(connection, account, messages)
+            await connection.execute(queries.put_settled, account.value, messages)
 
     async def drop_old(self, before: dt.datetime) -> None:
         """Forget states of messages whose records are past every retention period."""
         for account in await self.accounts_with("old", before):
             async with self.database.account(account) as connection:
                 await connection.execute(queries.drop_old, account.value, before)
+
+
+async def hold(connection: Connection, account: AccountId, messages: list[UUID]) -> None:
+    """Before any of several messages is changed: whoever else changes them holds them in the same order, so that
+    receipts, outcomes, webhooks and charges that are noted side by side wait for each other instead of failing.
+    """
+    await connection.execute(queries.hold_messages, account.value, messages)
 
 
 def _due(account: AccountId, row: Any) -> Due:

@@ -24,6 +24,7 @@ from sealwire.communications.messages.settings import Word, settings_of
 from sealwire.custody.lifecycle import Custody, RecordErased
 from sealwire.errors import SealwireError, Unavailable
 from sealwire.governance.agreements import NoAgreement
+from sealwire.governance.standing import AccountIsClosing
 from sealwire.ground import diagnostics
 from sealwire.ground.clock import Clock
 from sealwire.vocabulary import AccountId, Party
@@ -108,7 +109,7 @@ class Receiver:
             return OK if receipt is None else await self._desk.take(receipt)
         try:
             return await self._take_message(pdu, payload)
-        except NoAgreement:
+        except (NoAgreement, AccountIsClosing):
             return REJECTED
         except (TextUnreadable, RecordErased):
             return NEVER

@@ -34,6 +34,8 @@ from sealwire.vocabulary import AccountId, MessageId, Party, Purpose
 
 WINDOW = 32
 BATCH = 200
+GATHER_S = 0.1
+"""Between two fetches while little is due: what comes in one by one is opened together, under one leaf."""
 IDLE_S = 5.0
 STORE_EVERY_S = 0.05
 STORE_AT = 100
@@ -112,6 +114,8 @@ class Sender:
                 found = 0
             if found:
                 self.idle.clear()
+                if found < BATCH:
+                    await asyncio.sleep(GATHER_S)
             else:
                 self.idle.set()
                 try:

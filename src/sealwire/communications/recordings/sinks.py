@@ -90,7 +90,10 @@ async def open_sink(
     """A place for one recording. RecordingImpossible without a valid key, Unavailable without the keeper."""
     wish = wish or RecordingWish()
     encryption = await choose(custody.database, account, wish=wish, service=service, now=started_at)
-    media = await custody.begin_media(account, Recording, starts_at_day=Day.of(started_at), call=call)
+    media = await custody.begin_media(
+        account, Recording, starts_at_day=Day.of(started_at), call=call,
+        retention_class=service.retention_class if service is not None else 0,
+    )  # fmt: skip
     return CustodySink(media, encryption=encryption, channels=wish.channels)
 
 

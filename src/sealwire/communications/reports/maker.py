@@ -20,6 +20,8 @@ from sealwire.communications.webhooks.events import Announcer, Event
 from sealwire.custody import categories
 from sealwire.custody.erasure import Ground, request_records
 from sealwire.custody.lifecycle import Custody, Kept, MediaKeeping, RecordErased
+from sealwire.custody.requests.objections import leave_out
+from sealwire.custody.retention.periods import periods_of
 from sealwire.custody.store import StoredRecord
 from sealwire.errors import SealwireError, Unavailable
 from sealwire.governance.principals import Principal, Scope
@@ -110,16 +112,26 @@ class ReportMaker:
         if not report.with_content:
             return today
         first = await self._custody.first_due(report.account, report.category, report.begins, report.ends)
-        days = categories.category_of(categories.Report).retention.days_default
+        days = await self._report_days(report)
         return today if first is None else Day(min(int(today), max(int(first), int(today)) - days))
+
+    async def _report_days(self, report: Report) -> int:
+        async with self._custody.database.account(report.account) as connection:
+            found = await periods_of(connection, report.account)
+        of_reports = categories.category_of(categories.Report)
+        days = (each.days for each in found if each.category is of_reports and each.retention_class == 0)
+        return next(days, of_reports.retention.days_default)
 
     async def _write(self, report: Report, media: MediaKeeping) -> int:
         """(2) and (3)"""
         names = ["record_id", *(field.name for field in report.category.plain_fields)]
         content = [field.name for field in report.category.sealed_fields] if report.with_content else []
         writer, written = writer_for(report.format, names + content), 0
+        who = Principal(report.credential, report.account, frozenset({Scope.OPEN}), None)
+        out = await leave_out(self._custody, who, report.category)  # who objected (GDPR Art. 21)
         await media.write(writer.begin())
-        async for page in self._pages(report):
+        async for found in self._pages(report):
+            page = [row for row in found if row.record not in out]
             await media.write(writer.rows(await self._rows(report, page, content)))
             written += len(page)
             async with self._custody.database.account(report.account) as connection:

@@ -10,13 +10,12 @@ import csv
 import datetime as dt
 import io
 from collections.abc import Sequence
-from enum import IntEnum, StrEnum
 from typing import Any, Protocol
 
 import msgspec
 
+from sealwire.custody.categories.codec import as_json
 from sealwire.ground.clock import rfc3339
-from sealwire.vocabulary import OpaqueId, Party
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -33,17 +32,7 @@ class RowWriter(Protocol):
 
 def plain_value(value: Any) -> Any:
     """A value of the vocabulary as reports have it: ids and parties as text, causes by name, times in RFC 3339."""
-    if isinstance(value, OpaqueId | Party):
-        return str(value)
-    if isinstance(value, IntEnum):
-        return value.name.lower().replace("_", "-")
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, dt.datetime):
-        return rfc3339(value)
-    return value
+    return rfc3339(value) if isinstance(value, dt.datetime) else as_json(value)
 
 
 def safe_cell(value: Any) -> Any:
