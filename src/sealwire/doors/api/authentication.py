@@ -17,7 +17,7 @@ from litestar.handlers import BaseRouteHandler
 from sealwire.doors.api.parts import Parts, Visit
 from sealwire.errors import SealwireError
 from sealwire.governance.credentials import NotAuthenticated, authenticate
-from sealwire.governance.principals import NotPermitted, Scope
+from sealwire.governance.principals import NotPermitted, Principal, Scope
 
 PUBLIC_PATHS = frozenset({"/", "/reference", "/openapi.json", "/v1/health"})
 
@@ -28,7 +28,14 @@ class Who(Enum):
     ANYBODY = "no credential needed"
     ANY_OF_ACCOUNT = "any credential of the account"
     ACCOUNT_OR_OPERATOR = "any credential of the account, or the operator"
+    CLOSURE_FOLLOWER = "the account's owner, whoever has the retrieval token of the closure, or the operator"
+    RETRIEVER_OR_OPERATOR = "whoever has the retrieval token of the closure, or the operator"
     CONFIGURER_OR_OPERATOR = "a credential with the scope `account:configure`, or the operator"
+
+
+OF_OPERATOR = frozenset(
+    {Who.ACCOUNT_OR_OPERATOR, Who.CONFIGURER_OR_OPERATOR, Who.CLOSURE_FOLLOWER, Who.RETRIEVER_OR_OPERATOR}
+)
 
 
 def operation(
@@ -66,11 +73,21 @@ async def require_scope(connection: ASGIConnection[Any, Any, Any, Any], handler:
     if who is Who.ANYBODY:
         return
     visit: Visit = connection.scope["state"]["visit"]
-    if isinstance(who, Scope):
-        visit.principal.require(who)
-    if who is Who.CONFIGURER_OR_OPERATOR and visit.principal.account is not None:
-        visit.principal.require(Scope.CONFIGURE)
-    if who not in (Who.ACCOUNT_OR_OPERATOR, Who.CONFIGURER_OR_OPERATOR, Scope.OPERATOR):
-        visit.principal.in_account()
-    if who is Scope.OPERATOR and visit.principal.account is not None:
-        raise NotPermitted("only the operator's own credential does this")
+    _require(visit.principal, who)
+
+
+def _require(principal: Principal, who: Scope | Who) -> None:
+    if principal.follows_closure_only:
+        if who not in (Who.CLOSURE_FOLLOWER, Who.RETRIEVER_OR_OPERATOR):
+            raise NotPermitted("a retrieval token reads how its closure goes, and nothing else")
+        return
+    if principal.account is not None:
+        needed = {Who.CLOSURE_FOLLOWER: Scope.OWNER, Who.CONFIGURER_OR_OPERATOR: Scope.CONFIGURE}
+        if isinstance(who, Scope) or who in needed:
+            principal.require(who if isinstance(who, Scope) else needed[who])
+        if who is Scope.OPERATOR:
+            raise NotPermitted("only the operator's own credential does this")
+        if who is Who.RETRIEVER_OR_OPERATOR:
+            raise NotPermitted("the retrieval token of the closure does this, or the operator's own credential")
+    elif who is not Scope.OPERATOR and who not in OF_OPERATOR:
+        principal.in_account()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-from enum import IntEnum, StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from litestar.params import HeaderParameter, PathParameter
 from msgspec import Meta
 
 from sealwire.doors.api.problems import IdMalformed
 from sealwire.errors import Malformed
-from sealwire.vocabulary import OpaqueId, Party, Purpose
+from sealwire.vocabulary import OpaqueId, Purpose
 
 Id = TypeVar("Id", bound=OpaqueId)
 
@@ -35,6 +34,7 @@ AccountIdText = Annotated[str, id_meta("acc", "The account's id.")]
 CredentialIdText = Annotated[str, id_meta("cred", "The credential's id.")]
 AgreementIdText = Annotated[str, id_meta("agr", "The agreement's id.")]
 ErasureIdText = Annotated[str, id_meta("ers", "The erasure's id.")]
+HoldIdText = Annotated[str, id_meta("hld", "The hold's id.")]
 NumberIdText = Annotated[str, id_meta("num", "The number's id.")]
 E164_PATTERN = r"^\+[1-9][0-9]{6,14}$"
 NumberText = Annotated[
@@ -60,6 +60,13 @@ Commitment = Annotated[
 ]
 DueOn = Annotated[
     dt.date, Meta(description="The last day it is kept; after it, it is erased by itself.", examples=["2027-02-21"])
+]
+IsRestricted = Annotated[
+    bool,
+    Meta(
+        description="Restricted (GDPR Art. 18): it is kept, and opens for a subject request or a legal claim only.",
+        examples=[False],
+    ),
 ]
 Moment = Annotated[dt.datetime, Meta(description="UTC.", examples=["2026-11-23T11:30:00.000Z"])]
 MomentOrNull = Annotated[dt.datetime | None, Meta(description="UTC, or null.", examples=[None])]
@@ -110,6 +117,7 @@ LiveCallPath = Annotated[str, in_path("The call's id.", f"call_{_EXAMPLE}")]
 ProgramPath = Annotated[str, in_path("The program's id.", f"uas_{_EXAMPLE}")]
 MediaPath = Annotated[str, in_path("The media file's id.", f"med_{_EXAMPLE}")]
 RecipientPath = Annotated[str, in_path("The recipient's id.", f"rcp_{_EXAMPLE}")]
+HoldPath = Annotated[str, in_path("The hold's id.", f"hld_{_EXAMPLE}")]
 ErasurePath = Annotated[str, in_path("The erasure's id.", f"ers_{_EXAMPLE}")]
 
 
@@ -124,16 +132,3 @@ def id_in_address(kind: type[Id], text: str) -> Id:
 def base64_text(data: bytes) -> str:
     """Bytes as standard base64."""
     return base64.b64encode(data).decode()
-
-
-def as_json(value: Any) -> Any:
-    """A value of the vocabulary as JSON has it: ids and parties as text, hashes in hex, causes by name."""
-    if isinstance(value, OpaqueId | Party):
-        return str(value)
-    if isinstance(value, IntEnum):
-        return value.name.lower().replace("_", "-")
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, bytes):
-        return value.hex()
-    return value

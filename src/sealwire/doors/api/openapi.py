@@ -34,6 +34,7 @@ from sealwire.doors.api.problems import (
 from sealwire.errors import Gone, Malformed, SealwireError, Unavailable
 from sealwire.governance.credentials import NotAuthenticated
 from sealwire.governance.principals import NotPermitted
+from sealwire.governance.standing import AccountIsClosed
 from sealwire.vocabulary import Purpose
 
 CONFIGURATION = OpenAPIConfig(
@@ -167,7 +168,8 @@ def _complete_operation(entry: dict[str, Any], handler: HTTPRouteHandler, schema
 
 def _errors_of(entry: dict[str, Any], handler: HTTPRouteHandler) -> list[type[SealwireError]]:
     has_credential = handler.opt["who"] is not Who.ANYBODY
-    errors: list[type[SealwireError]] = [NotAuthenticated, NotPermitted, TooManyRequests] if has_credential else []
+    of_credentials: list[type[SealwireError]] = [NotAuthenticated, NotPermitted, AccountIsClosed, TooManyRequests]
+    errors = of_credentials if has_credential else []
     errors += [QueryWrong]
     if "requestBody" in entry:
         errors += [*_OF_BODIES, Malformed]

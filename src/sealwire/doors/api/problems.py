@@ -158,7 +158,9 @@ def title_of(kind: type[SealwireError]) -> str:
 
 
 def certificate_address(erasure: str) -> str:
-    """Where the certificate of an erasure is read."""
+    """Where the certificate of an erasure, or of a closure, is read."""
+    if erasure.startswith("clo_"):
+        return f"/v1/closures/{erasure}/certificate"
     return f"/v1/certificates/{erasure}"
 
 

@@ -10,7 +10,8 @@ from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 from msgspec import Meta
 
-from sealwire.custody.categories import standard_periods
+from sealwire.custody.closure.closer import statutory_days
+from sealwire.custody.retention.periods import admit
 from sealwire.doors.api.authentication import Who, operation
 from sealwire.doors.api.fields import (
     AccountIdText,
@@ -27,6 +28,7 @@ from sealwire.doors.api.problems import IdMalformed
 from sealwire.doors.api.resources.credentials import SHOWN_ONCE, SecretText
 from sealwire.governance import accounts, credentials
 from sealwire.governance.accounts import Account, AccountMissing
+from sealwire.governance.billing.statutory import CountryUnknown, check_country
 from sealwire.governance.principals import Scope
 from sealwire.vocabulary import AccountId, CredentialId, Purpose
 
@@ -45,6 +47,14 @@ class NewAccount(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[
         str, Meta(description="The controller's name.", examples=["Example Surgery"], min_length=1, max_length=200)
     ]
+    country: Annotated[
+        str | None,
+        Meta(
+            description="Where it is (ISO 3166-1): how long its invoices are kept; null: as the operator's own.",
+            examples=["DE"],
+            extra_json_schema={"pattern": "^[A-Z]{2}$"},
+        ),
+    ] = None
     default_purpose: Annotated[
         Purpose | None,
         Meta(description="The purpose its first credential opens content for.", examples=["service-operation"]),
@@ -62,6 +72,7 @@ class AccountSeen(msgspec.Struct, kw_only=True):
     log_vkey: LogKey
     created_at: Moment
     closed_at: MomentOrNull
+    country: Annotated[str | None, Meta(description="ISO 3166-1; null: the operator's.", examples=["DE"])]
 
 
 class FirstCredential(msgspec.Struct, kw_only=True):
@@ -83,7 +94,7 @@ class AccountMade(msgspec.Struct, kw_only=True):
     "/v1/accounts",
     **operation(
         "create-account", "Accounts", Scope.OPERATOR, summary="Make an account",
-        raises=(IdempotencyConflict, IdempotencyKeyMalformed),
+        raises=(IdempotencyConflict, IdempotencyKeyMalformed, CountryUnknown),
     ),
 )  # fmt: skip
 async def create_account(
@@ -96,13 +107,22 @@ async def create_account(
     async with parts.database.account(account_id) as connection:
         if await once.seen(connection, account_id) is not None:
             return await _replayed(here, account_id)
+    country = check_country(data.country) if data.country is not None else None
     log = await parts.sequencer.open_log(account_id)
-    await parts.custody.keeper.create_account(account_id, log_vkey=log.vkey, periods=standard_periods())
+    periods = parts.retention_policy.periods() | statutory_days(parts.closing_rules.period(country))
+    await parts.custody.keeper.create_account(account_id, log_vkey=log.vkey, periods=periods)
     try:
         async with parts.database.account(account_id) as connection:
             account = await accounts.create(
-                connection, account_id, name=data.name, log_origin=log.origin, log_vkey=log.vkey, clock=parts.clock
+                connection,
+                account_id,
+                name=data.name,
+                log_origin=log.origin,
+                log_vkey=log.vkey,
+                clock=parts.clock,
+                country=country,
             )
+            await admit(connection, account_id, periods)
             issued = await credentials.issue(
                 connection, account_id, label="owner", scopes=[Scope.OWNER], default_purpose=data.default_purpose,
                 issued_by=by, clock=parts.clock,
@@ -149,5 +169,5 @@ def _made(account: Account, first: FirstCredential) -> AccountMade:
 def _seen(account: Account) -> AccountSeen:
     return AccountSeen(
         id=str(account.account), name=account.name, log_origin=account.log_origin, log_vkey=account.log_vkey,
-        created_at=account.created_at, closed_at=account.closed_at,
+        created_at=account.created_at, closed_at=account.closed_at, country=account.country,
     )  # fmt: skip

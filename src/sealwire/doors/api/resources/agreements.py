@@ -10,6 +10,7 @@ from litestar.params import JSONBody
 from msgspec import Meta
 
 from sealwire.custody.categories import AUDIT_CODE, BY_CODE, standard_periods
+from sealwire.custody.retention.periods import periods_of
 from sealwire.doors.api.authentication import Who, operation
 from sealwire.doors.api.fields import AgreementIdText, CredentialIdText, IdempotencyKey, Moment, MomentOrNull, Sha256Hex
 from sealwire.doors.api.idempotency import REPLAYED, IdempotencyConflict, IdempotencyKeyMalformed, Once
@@ -121,13 +122,15 @@ async def list_agreements(here: Here) -> Agreements:
 async def _annex(here: Visit) -> dict[str, Any]:
     async with here.parts.database.account(here.account) as connection:
         account = await accounts.find(connection, here.account)
+        chosen = {each.category.name: each.days for each in await periods_of(connection, here.account)
+                  if each.retention_class == 0}  # fmt: skip
     keeper = await here.parts.custody.keeper.status()
     periods = {int(key.partition("/")[0]): days for key, days in standard_periods().items()}
     names = {code: category.name for code, category in BY_CODE.items()} | {AUDIT_CODE: "evidence payloads"}
     return {
         "log_vkey": account.log_vkey,
-        "holders": [keeper.holder_vkey],
-        "retention_days": {names[code]: days for code, days in periods.items()},
+        "holders": keeper.holder_vkeys,
+        "retention_days": {names[code]: days for code, days in periods.items()} | chosen,
         "backup_cycle_days": here.parts.settings.backup_cycle_days,
         "effaceability_class": keeper.effaceability_class,
         "disaster_recoverable": keeper.disaster_recoverable,

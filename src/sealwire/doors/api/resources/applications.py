@@ -20,6 +20,7 @@ from sealwire.doors.api.fields import (
     CallIdText,
     Commitment,
     DueOn,
+    IsRestricted,
     Moment,
     NextCursor,
     PurposeHeader,
@@ -31,10 +32,9 @@ from sealwire.doors.api.fields import (
 from sealwire.doors.api.pagination import LIMIT_DEFAULT, Cursor, Limit, Position, read_cursor, write_cursor
 from sealwire.doors.api.parts import Here, Visit
 from sealwire.doors.api.problems import CursorMalformed, IdMalformed, QueryWrong
-from sealwire.doors.api.resources.calls import ContentGone, only_one
+from sealwire.doors.api.records import OPENING, find_one, open_one, position_of
 from sealwire.doors.api.return_codes import sentence_of
-from sealwire.errors import Malformed, Unavailable
-from sealwire.governance.principals import PurposeMissing, Scope
+from sealwire.governance.principals import Scope
 from sealwire.vocabulary import ApplicationId, CallId, RecordId, ReturnCode, ServiceId
 
 APPLICATIONS = category_of(ApplicationRecord)
@@ -87,6 +87,7 @@ class ApplicationSeen(msgspec.Struct, kw_only=True):
     cost_millicents: Annotated[int, Meta(description="All of its legs, in 1/1000 cent.", examples=[2400])]
     due_on: DueOn
     commitment: Commitment
+    restricted: IsRestricted = False
 
 
 class ApplicationPage(msgspec.Struct, kw_only=True):
@@ -178,7 +179,7 @@ async def get_application(here: Here, application_id: ApplicationPath) -> Applic
     "/v1/applications/{application_id:str}/content",
     **operation(
         "open-application", "Applications", Scope.OPEN, summary="Open an application record",
-        raises=(RecordMissing, RecordErased, ContentGone, IdMalformed, PurposeMissing, Malformed, Unavailable),
+        raises=OPENING,
     ),
 )  # fmt: skip
 async def open_application(
@@ -187,7 +188,7 @@ async def open_application(
     """Arguments and parameters; who opens them, and why, stands in the account's log first."""
     stated = here.principal.purpose(purpose)
     stored = await _find(here, application_id)
-    opened = only_one(await here.parts.custody.open_stored(here.principal, [stored], purpose=stated))
+    opened = await open_one(here, stored, purpose=stated)
     content = opened.content.reveal()
     return OpenedApplication(
         id=application_id, call_id=str(stored.plain["call_id"]), purpose=stated.value,
@@ -239,30 +240,24 @@ async def _page(
         rows = await here.parts.custody.page(here.account, APPLICATIONS, before=before, limit=step)
         for row in rows:
             if len(found) == limit:
-                return found, _position(found[-1])
+                return found, position_of(found[-1])
             if wanted.is_past(row):
                 return found, None
             found += [row] if wanted.is_met(row) else []
         if len(rows) < step:
             return found, None
-        before = _position(rows[-1])
+        before = position_of(rows[-1])
     return found, before
 
 
 async def _find(here: Visit, address: str) -> StoredRecord:
-    record = RecordId(id_in_address(ApplicationId, address).value)
-    (stored,) = await here.parts.custody.find(here.account, [record], category=APPLICATIONS)
-    return stored
+    return await find_one(here, APPLICATIONS, RecordId(id_in_address(ApplicationId, address).value))
 
 
 def _with_offset(moment: dt.datetime | None) -> dt.datetime | None:
     if moment is not None and moment.tzinfo is None:
         raise QueryWrong("times are RFC 3339 with their offset, as 2026-11-23T11:30:00Z")
     return moment
-
-
-def _position(row: StoredRecord) -> Position:
-    return row.plain[APPLICATIONS.retention.starts], row.record.value
 
 
 def _name(code: int) -> str:
@@ -278,4 +273,5 @@ def _seen(row: StoredRecord) -> ApplicationSeen:
         return_code=plain["return_code"], return_code_name=_name(plain["return_code"]),
         extra_legs=plain["extra_legs"], speech_seconds=plain["speech_seconds"],
         cost_millicents=plain["cost_millicents"], due_on=row.due_day.date, commitment=base64_text(row.commitment),
+        restricted=row.restricted,
     )  # fmt: skip

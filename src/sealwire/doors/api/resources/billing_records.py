@@ -17,6 +17,7 @@ from sealwire.doors.api.authentication import operation
 from sealwire.doors.api.fields import (
     Commitment,
     DueOn,
+    IsRestricted,
     Moment,
     NextCursor,
     NumberText,
@@ -27,14 +28,13 @@ from sealwire.doors.api.fields import (
     base64_text,
     id_in_address,
 )
-from sealwire.doors.api.pagination import LIMIT_DEFAULT, Cursor, Limit, Position, cut_page, read_cursor
+from sealwire.doors.api.pagination import LIMIT_DEFAULT, Cursor, Limit
 from sealwire.doors.api.parts import Here
 from sealwire.doors.api.periods import From, PeriodWrong, To, period_of
 from sealwire.doors.api.problems import CursorMalformed, IdMalformed
-from sealwire.doors.api.resources.calls import ContentGone, only_one
+from sealwire.doors.api.records import OPENING, find_one, open_one, page_of
 from sealwire.doors.api.resources.usage import AmountMillicents, ItemUsage
-from sealwire.errors import Malformed, Unavailable
-from sealwire.governance.principals import PurposeMissing, Scope
+from sealwire.governance.principals import Scope
 from sealwire.vocabulary import RecordId
 
 BILLING = category_of(BillingRecord)
@@ -57,6 +57,7 @@ class BillingSeen(msgspec.Struct, kw_only=True):
     ]
     due_on: DueOn
     commitment: Commitment
+    restricted: IsRestricted = False
 
 
 class BillingPage(msgspec.Struct, kw_only=True):
@@ -102,9 +103,7 @@ class OpenedBilling(msgspec.Struct, kw_only=True):
 )
 async def list_billing_records(here: Here, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT) -> BillingPage:
     """Newest first, without numbers. They are kept as long as the law on invoices demands."""
-    before = read_cursor(NAME, cursor)
-    rows = await here.parts.custody.page(here.account, BILLING, before=before, limit=limit + 1)
-    page, next_cursor = cut_page(NAME, rows, limit=limit, position=_position)
+    page, next_cursor = await page_of(here, BILLING, kind=NAME, cursor=cursor, limit=limit)
     return BillingPage(items=[_seen(row) for row in page], next_cursor=next_cursor)
 
 
@@ -131,30 +130,25 @@ async def sum_billing_records(here: Here, from_: From = None, to: To = None) -> 
 )  # fmt: skip
 async def get_billing_record(here: Here, record_id: RecordPath) -> BillingSeen:
     """Without its number."""
-    (stored,) = await here.parts.custody.find(here.account, [id_in_address(RecordId, record_id)], category=BILLING)
-    return _seen(stored)
+    return _seen(await find_one(here, BILLING, id_in_address(RecordId, record_id)))
 
 
 @get(
     "/v1/billing-records/{record_id:str}/content",
     **operation(
         "open-billing-record", "Usage", Scope.OPEN, summary="Open the number in a billing record",
-        raises=(RecordMissing, RecordErased, ContentGone, IdMalformed, PurposeMissing, Malformed, Unavailable),
+        raises=OPENING,
     ),
 )  # fmt: skip
 async def open_billing_record(here: Here, record_id: RecordPath, purpose: PurposeHeader = None) -> OpenedBilling:
     """Who opens it, and why, stands in the log first. Once its person was erased there is nothing left to open."""
     stated, record = here.principal.purpose(purpose), id_in_address(RecordId, record_id)
-    (stored,) = await here.parts.custody.find(here.account, [record], category=BILLING)
+    stored = await find_one(here, BILLING, record)
     if stored.is_detached:
         raise await here.parts.custody.erasure_of_person(here.account, record)
-    opened = only_one(await here.parts.custody.open_stored(here.principal, [stored], purpose=stated))
+    opened = await open_one(here, stored, purpose=stated)
     content = BillingContent(destination=str(opened.content.reveal()["destination"]))
     return OpenedBilling(id=str(record), purpose=stated.value, content=content)
-
-
-def _position(row: StoredRecord) -> Position:
-    return row.plain[BILLING.retention.starts], row.record.value
 
 
 def _seen(row: StoredRecord) -> BillingSeen:
@@ -164,5 +158,5 @@ def _seen(row: StoredRecord) -> BillingSeen:
         message_id=str(plain["message_id"]) if plain["message_id"] else None, ended_at=plain["ended_at"],
         item=plain["item"], units=plain["units"], amount_millicents=plain["amount_millicents"],
         tariff=plain["tariff"], detached=row.is_detached, due_on=row.due_day.date,
-        commitment=base64_text(row.commitment),
+        commitment=base64_text(row.commitment), restricted=row.restricted,
     )  # fmt: skip

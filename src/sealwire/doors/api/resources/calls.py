@@ -9,36 +9,33 @@ from litestar import get
 from msgspec import Meta
 
 from sealwire.custody.categories import CallRecord, category_of
+from sealwire.custody.categories.codec import as_json
 from sealwire.custody.lifecycle import RecordErased, RecordMissing
-from sealwire.custody.store import OpenedRecord, StoredRecord
+from sealwire.custody.store import StoredRecord
 from sealwire.doors.api.authentication import operation
 from sealwire.doors.api.fields import (
     CallIdText,
     CallPath,
     Commitment,
     DueOn,
+    IsRestricted,
     Moment,
     NextCursor,
     NumberText,
     PurposeHeader,
     PurposeText,
     RecordIdText,
-    as_json,
     base64_text,
     id_in_address,
 )
-from sealwire.doors.api.pagination import LIMIT_DEFAULT, Cursor, Limit, Position, cut_page, read_cursor
+from sealwire.doors.api.pagination import LIMIT_DEFAULT, Cursor, Limit
 from sealwire.doors.api.parts import Here, Visit
 from sealwire.doors.api.problems import CursorMalformed, IdMalformed
-from sealwire.errors import Gone, Malformed, Unavailable
-from sealwire.governance.principals import PurposeMissing, Scope
+from sealwire.doors.api.records import OPENING, find_one, open_one, page_of
+from sealwire.governance.principals import Scope
 from sealwire.vocabulary import CallId, RecordId
 
 CALLS = category_of(CallRecord)
-
-
-class ContentGone(Gone):
-    """The key of this record no longer exists: it was erased a moment ago, or its retention period is over."""
 
 
 class CallSeen(msgspec.Struct, kw_only=True):
@@ -54,6 +51,7 @@ class CallSeen(msgspec.Struct, kw_only=True):
     hangup_code: Annotated[int, Meta(description="The same as ITU-T Q.850 numbers it; ours from 200.", examples=[16])]
     due_on: DueOn
     commitment: Commitment
+    restricted: IsRestricted = False
 
 
 class CallPage(msgspec.Struct, kw_only=True):
@@ -83,9 +81,7 @@ class OpenedCall(msgspec.Struct, kw_only=True):
 @get("/v1/calls", **operation("list-calls", "Calls", Scope.READ, summary="List calls", raises=(CursorMalformed,)))
 async def list_calls(here: Here, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT) -> CallPage:
     """Newest first, and without content: who called whom is sealed, and a list opens nothing."""
-    before = read_cursor("calls", cursor)
-    rows = await here.parts.custody.page(here.account, CALLS, before=before, limit=limit + 1)
-    page, next_cursor = cut_page("calls", rows, limit=limit, position=_position)
+    page, next_cursor = await page_of(here, CALLS, kind="calls", cursor=cursor, limit=limit)
     return CallPage(items=[_seen(row) for row in page], next_cursor=next_cursor)
 
 
@@ -104,14 +100,14 @@ async def get_call(here: Here, call_id: CallPath) -> CallSeen:
     "/v1/calls/{call_id:str}/content",
     **operation(
         "open-call", "Calls", Scope.OPEN, summary="Open a call record",
-        raises=(RecordMissing, RecordErased, ContentGone, IdMalformed, PurposeMissing, Malformed, Unavailable),
+        raises=OPENING,
     ),
 )  # fmt: skip
 async def open_call(here: Here, call_id: CallPath, purpose: PurposeHeader = None) -> OpenedCall:
     """Writes who opens it, and why, into the account's log first; if that cannot be written, nothing is opened."""
     stated = here.principal.purpose(purpose)
     stored = await _find(here, call_id)
-    opened = only_one(await here.parts.custody.open_stored(here.principal, [stored], purpose=stated))
+    opened = await open_one(here, stored, purpose=stated)
     content = {name: as_json(value) for name, value in opened.content.reveal().items()}
     return OpenedCall(
         id=str(stored.record), call_id=str(stored.plain["call_id"]), purpose=stated.value,
@@ -119,23 +115,10 @@ async def open_call(here: Here, call_id: CallPath, purpose: PurposeHeader = None
     )  # fmt: skip
 
 
-def only_one(opened: list[OpenedRecord]) -> OpenedRecord:
-    """The record that was to be opened; ContentGone when the keeper could not."""
-    if not opened:
-        raise ContentGone
-    return opened[0]
-
-
 async def _find(here: Visit, address: str) -> StoredRecord:
-    custody = here.parts.custody
     is_call = address.startswith(f"{CallId.prefix}_")
     record = RecordId(id_in_address(CallId, address).value) if is_call else id_in_address(RecordId, address)
-    (stored,) = await custody.find(here.account, [record], category=CALLS)
-    return stored
-
-
-def _position(row: StoredRecord) -> Position:
-    return row.plain[CALLS.retention.starts], row.record.value
+    return await find_one(here, CALLS, record)
 
 
 def _seen(row: StoredRecord) -> CallSeen:
@@ -144,4 +127,5 @@ def _seen(row: StoredRecord) -> CallSeen:
         id=str(row.record), call_id=str(plain["call_id"]), direction=plain["direction"], started_at=plain["started_at"],
         answered_at=plain["answered_at"], ended_at=plain["ended_at"], hangup_cause=as_json(plain["hangup_cause"]),
         hangup_code=int(plain["hangup_cause"]), due_on=row.due_day.date, commitment=base64_text(row.commitment),
+        restricted=row.restricted,
     )  # fmt: skip

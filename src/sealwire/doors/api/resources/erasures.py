@@ -16,6 +16,7 @@ from sealwire.custody import erasure as erasing
 from sealwire.custody.backups.presence import is_gone_from, oldest_begun
 from sealwire.custody.categories import BY_NAME
 from sealwire.custody.erasure import ErasedMeanwhile, Erasure, ErasureMissing, Ground, TooManyRecords
+from sealwire.custody.holds import RecordsHeld
 from sealwire.custody.lifecycle import RecordErased, RecordMissing
 from sealwire.custody.requests import IndexRebuilding, records_of_number
 from sealwire.custody.store import StoredRecord
@@ -125,6 +126,13 @@ class ErasureSeen(msgspec.Struct, kw_only=True):
     requested_at: Moment
     state: Annotated[str, Meta(description="hidden, unreadable or removed.", examples=["unreadable"])]
     levels: Levels
+    waits_for: Annotated[
+        str | None,
+        Meta(
+            description="Which of the key holders have signed, while not all have: until then nothing is certified.",
+            examples=["pending (2/3 holders)"],
+        ),
+    ] = None
     certificate: Annotated[
         str | None,
         Meta(
@@ -149,7 +157,7 @@ class ErasurePage(msgspec.Struct, kw_only=True):
         body={"ground": "subject-request", "call": "call_5f0c1e2d9a7b4c6e8f10213243546576"},
         raises=(
             EraseOneThing, CategoryUnknown, StatutoryRecord, DayNotOver, DayAlreadyErased, TooManyRecords,
-            RecordMissing, RecordErased, ErasedMeanwhile, IndexRebuilding, IdempotencyConflict,
+            RecordMissing, RecordErased, RecordsHeld, ErasedMeanwhile, IndexRebuilding, IdempotencyConflict,
             IdempotencyKeyMalformed, Malformed, Unavailable,
         ),
     ),
@@ -203,7 +211,16 @@ async def get_erasure(here: Here, erasure_id: ErasurePath) -> ErasureSeen:
     wanted = id_in_address(ErasureId, erasure_id)
     async with here.parts.database.account(here.account) as connection:
         found = await erasing.find(connection, here.account, wanted)
-    return _seen(found, await _oldest_backup(here))
+    waits_for = await _pending(here, found) if found.unreadable_at is None else None
+    return msgspec.structs.replace(_seen(found, await _oldest_backup(here)), waits_for=waits_for)
+
+
+async def _pending(here: Visit, found: Erasure) -> str | None:
+    """What the keeper says of it; nothing when the keeper does not answer: the erasure's own row stands."""
+    try:
+        return await here.parts.custody.keeper.pending(str(found.erasure))
+    except Unavailable:
+        return None
 
 
 async def _records(here: Visit, data: NewErasure) -> list[StoredRecord]:

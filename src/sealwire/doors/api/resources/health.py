@@ -18,6 +18,8 @@ from sealwire.ground.postgres.database import Database
 CHECK_S_MAX = 3.0
 ONE_HOLDER = "not disaster-recoverable: one key holder; if its disk is lost, everything that was sealed is lost"
 
+ONE_DEVICE = "not disaster-recoverable: all key holders lie on one device"
+
 
 class Ready(msgspec.Struct, kw_only=True):
     """Which parts answer."""
@@ -78,10 +80,19 @@ async def _answer(question: Any) -> Any:
         return None
 
 
+def _note(status: Any) -> str | None:
+    if status.holders_away:
+        here = status.holders - len(status.holders_away)
+        return f"{here} of {status.holders} key holders answer; erasures are pending until all have signed"
+    if status.disaster_recoverable:
+        return None
+    return ONE_HOLDER if status.holders == 1 else ONE_DEVICE
+
+
 def _seen(status: Any) -> KeeperSeen:
     return KeeperSeen(
         effaceability_class=status.effaceability_class,
         reason=status.reason,
         disaster_recoverable=status.disaster_recoverable,
-        note=None if status.disaster_recoverable else ONE_HOLDER,
+        note=_note(status),
     )

@@ -169,7 +169,7 @@ async def get_account_limits(here: Here, account_id: AccountPath) -> LimitsSeen:
     """The same as its owner sees."""
     account = id_in_address(AccountId, account_id)
     async with here.parts.database.account(account) as connection:
-        await accounts.find(connection, account)
+        await accounts.find_open(connection, account)
         return await _seen(connection, account, here.parts.clock)
 
 
@@ -193,7 +193,7 @@ async def set_account_limits(here: Here, account_id: AccountPath, data: JSONBody
         premium_per_minute=data.premium_per_minute, short_per_minute=data.short_calls_per_minute,
     )  # fmt: skip
     async with here.parts.database.account(account) as connection:
-        await accounts.find(connection, account)
+        await accounts.find_open(connection, account)
         await spending.set_operator_limits(connection, account, limits, clock)
         await _note(connection, account, "limits.maximum-set", None, clock)
         return await _seen(connection, account, clock)
@@ -211,7 +211,7 @@ async def set_suspension(here: Here, account_id: AccountPath, data: JSONBody[Sus
     account, clock = id_in_address(AccountId, account_id), here.parts.clock
     change = spending.suspend if data.suspended else spending.lift_suspension
     async with here.parts.database.account(account) as connection:
-        await accounts.find(connection, account)
+        await accounts.find_open(connection, account)
         await change(connection, account, clock)
         await _note(connection, account, "outbound.suspended" if data.suspended else "outbound.lifted", None, clock)
         return await _seen(connection, account, clock)

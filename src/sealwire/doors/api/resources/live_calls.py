@@ -25,6 +25,7 @@ from sealwire.communications.control.actions import Action
 from sealwire.communications.control.port import ChannelEnded, NotReached, WrongMoment
 from sealwire.communications.control.programs.verbs import ChannelMissing
 from sealwire.communications.egress import AddressMalformed, AddressPlain, AddressRefused, require_usable
+from sealwire.custody.categories.codec import as_json
 from sealwire.doors.api.authentication import operation
 from sealwire.doors.api.fields import (
     E164_PATTERN,
@@ -34,7 +35,6 @@ from sealwire.doors.api.fields import (
     Moment,
     MomentOrNull,
     NumberText,
-    as_json,
     id_in_address,
     id_pattern,
 )

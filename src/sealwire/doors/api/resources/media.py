@@ -29,6 +29,7 @@ from sealwire.communications.media.store import (
 from sealwire.custody import erasure as erasing
 from sealwire.custody.categories import MediaFile
 from sealwire.custody.erasure import ErasedMeanwhile, Ground
+from sealwire.custody.holds import RecordsHeld
 from sealwire.custody.lifecycle import RecordErased, RecordMissing
 from sealwire.custody.store import StoredRecord
 from sealwire.doors.api.authentication import operation
@@ -37,6 +38,7 @@ from sealwire.doors.api.fields import (
     DueOn,
     ErasureIdText,
     IdempotencyKey,
+    IsRestricted,
     MediaPath,
     Moment,
     NextCursor,
@@ -47,7 +49,7 @@ from sealwire.doors.api.fields import (
     id_in_address,
 )
 from sealwire.doors.api.idempotency import REPLAYED, IdempotencyConflict, IdempotencyKeyMalformed, Once
-from sealwire.doors.api.pagination import LIMIT_DEFAULT, Cursor, Limit, Position, cut_page, read_cursor
+from sealwire.doors.api.pagination import LIMIT_DEFAULT, Cursor, Limit
 from sealwire.doors.api.parts import Here
 from sealwire.doors.api.problems import (
     BodyCutOff,
@@ -58,14 +60,13 @@ from sealwire.doors.api.problems import (
     IdMalformed,
     TooBusy,
 )
-from sealwire.doors.api.resources.calls import ContentGone, only_one
+from sealwire.doors.api.records import OPENING, find_one, open_one, page_of
 from sealwire.doors.api.wav import audio_bytes
 from sealwire.errors import Malformed, Unavailable
 from sealwire.governance.agreements import NoAgreement
-from sealwire.governance.principals import PurposeMissing, Scope
+from sealwire.governance.principals import Scope
 from sealwire.vocabulary import AccountId, MediaId
 
-OPENING = (RecordMissing, RecordErased, ContentGone, IdMalformed, PurposeMissing, Malformed, Unavailable)
 UPLOADS_MAX, UPLOADS_OF_ACCOUNT_MAX = 16, 2
 _uploading: Counter[AccountId] = Counter()
 _keeping = asyncio.Semaphore(3)  # each takes two connections of the pool at once
@@ -107,6 +108,7 @@ class MediaSeen(msgspec.Struct, kw_only=True):
     bytes: Annotated[int, Meta(description="Size of the file as it was uploaded.", examples=[79724])]
     due_on: DueOn
     commitment: Commitment
+    restricted: IsRestricted = False
 
 
 class MediaPage(msgspec.Struct, kw_only=True):
@@ -198,9 +200,7 @@ upload_media.opt["raw_body"] = {
 )
 async def list_media(here: Here, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT) -> MediaPage:
     """Newest first, and without names: a name may name somebody, so it is sealed, and a list opens nothing."""
-    before = read_cursor("media", cursor)
-    rows = await here.parts.custody.page(here.account, MEDIA, before=before, limit=limit + 1)
-    page, next_cursor = cut_page("media", rows, limit=limit, position=_position)
+    page, next_cursor = await page_of(here, MEDIA, kind="media", cursor=cursor, limit=limit)
     return MediaPage(items=[_seen(row) for row in page], next_cursor=next_cursor)
 
 
@@ -224,7 +224,7 @@ async def open_media(here: Here, media_id: MediaPath, purpose: PurposeHeader = N
     """Its name, and the hash of the file as it was uploaded. One leaf in the log."""
     stated = here.principal.purpose(purpose)
     record = record_of(id_in_address(MediaId, media_id))
-    opened = only_one(await here.parts.custody.open(here.principal, [record], purpose=stated, category=MEDIA))
+    opened = await open_one(here, await find_one(here, MEDIA, record), purpose=stated)
     content = opened.content.reveal()
     return OpenedMedia(
         id=str(MediaId(record.value)), purpose=stated.value,
@@ -260,7 +260,7 @@ download_media.opt["also_answers"] = ("audio/wav", "application/age")
     status_code=HTTP_202_ACCEPTED,
     **operation(
         "erase-media", "Media", Scope.CONFIGURE, summary="Erase a media file",
-        raises=(RecordMissing, RecordErased, ErasedMeanwhile, IdMalformed),
+        raises=(RecordMissing, RecordErased, RecordsHeld, ErasedMeanwhile, IdMalformed),
     ),
 )  # fmt: skip
 async def erase_media(here: Here, media_id: MediaPath) -> Response[MediaErasure]:
@@ -293,9 +293,7 @@ def _upload_slot(account: AccountId) -> Iterator[None]:
 
 
 async def _find(here: Here, media_id: str) -> StoredRecord:
-    record = record_of(id_in_address(MediaId, media_id))
-    (stored,) = await here.parts.custody.find(here.account, [record], category=MEDIA)
-    return stored
+    return await find_one(here, MEDIA, record_of(id_in_address(MediaId, media_id)))
 
 
 async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -304,13 +302,9 @@ async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[by
         yield piece
 
 
-def _position(row: StoredRecord) -> Position:
-    return row.plain[MEDIA.retention.starts], row.record.value
-
-
 def _seen(row: StoredRecord) -> MediaSeen:
     return MediaSeen(
         id=str(MediaId(row.record.value)), uploaded_at=row.plain["uploaded_at"], encryption=row.plain["encryption"],
         duration_ms=row.plain["duration_ms"], bytes=audio_bytes(row.media_bytes), due_on=row.due_day.date,
-        commitment=base64_text(row.commitment),
+        commitment=base64_text(row.commitment), restricted=row.restricted,
     )  # fmt: skip

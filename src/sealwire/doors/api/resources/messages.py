@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated, Any
 
 import msgspec
@@ -37,6 +36,7 @@ from sealwire.doors.api.fields import (
     Commitment,
     DueOn,
     IdempotencyKey,
+    IsRestricted,
     Moment,
     MomentOrNull,
     NextCursor,
@@ -49,15 +49,15 @@ from sealwire.doors.api.fields import (
     in_path,
 )
 from sealwire.doors.api.idempotency import REPLAYED, IdempotencyConflict, IdempotencyKeyMalformed, Once
-from sealwire.doors.api.pagination import LIMIT_DEFAULT, Cursor, Limit, Position, cut_page, read_cursor
+from sealwire.doors.api.pagination import LIMIT_DEFAULT, Cursor, Limit
 from sealwire.doors.api.parts import Here, Visit
 from sealwire.doors.api.problems import CursorMalformed, IdMalformed
-from sealwire.doors.api.resources.calls import ContentGone
+from sealwire.doors.api.records import OPENING, ContentGone, find_one, page_of
 from sealwire.errors import Malformed, Unavailable
 from sealwire.governance import accounts
 from sealwire.governance.accounts import AccountMissing
 from sealwire.governance.agreements import NoAgreement
-from sealwire.governance.principals import PurposeMissing, Scope
+from sealwire.governance.principals import Scope
 from sealwire.ground.postgres.database import Connection
 from sealwire.vocabulary import E164, AccountId, MessageId, Party, RecordId
 
@@ -128,6 +128,7 @@ class MessageSeen(msgspec.Struct, kw_only=True):
     redacted_at: MomentOrNull
     due_on: DueOn
     commitment: Commitment
+    restricted: IsRestricted = False
 
 
 class MessagePage(msgspec.Struct, kw_only=True):
@@ -216,9 +217,7 @@ async def send_message(
 )
 async def list_messages(here: Here, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT) -> MessagePage:
     """Newest first, in and out, without content: who wrote to whom is sealed, and a list opens nothing."""
-    before = read_cursor("messages", cursor)
-    rows = await here.parts.custody.page(here.account, MESSAGES, before=before, limit=limit + 1)
-    page, next_cursor = cut_page("messages", rows, limit=limit, position=_position)
+    page, next_cursor = await page_of(here, MESSAGES, kind="messages", cursor=cursor, limit=limit)
     known = await standings(here.parts.database, here.account, [row.plain["message_id"] for row in page])
     return MessagePage(items=[_seen(row, known.get(row.plain["message_id"])) for row in page], next_cursor=next_cursor)
 
@@ -239,7 +238,7 @@ async def get_message(here: Here, message_id: MessagePath) -> MessageSeen:
     "/v1/messages/{message_id:str}/content",
     **operation(
         "open-message", "Messages", Scope.OPEN, summary="Open a message",
-        raises=(RecordMissing, RecordErased, ContentGone, IdMalformed, PurposeMissing, Malformed, Unavailable),
+        raises=OPENING,
     ),
 )  # fmt: skip
 async def open_message(here: Here, message_id: MessagePath, purpose: PurposeHeader = None) -> OpenedMessage:
@@ -306,7 +305,7 @@ async def allow_sender_name(here: Here, account_id: AccountPath, data: JSONBody[
     """Names are not checked by anybody else: see to it that the account may use this one. Twice changes nothing."""
     account = id_in_address(AccountId, account_id)
     async with here.parts.database.account(account) as connection:
-        await accounts.find(connection, account)
+        await accounts.find_open(connection, account)
         names = await configured.allow_sender_name(connection, account, data.name, at=here.parts.clock.now())
     return SenderNames(names=names)
 
@@ -318,17 +317,11 @@ async def _look(here: Visit, message: MessageId) -> MessageSeen:
 
 
 async def _find(here: Visit, message: MessageId) -> StoredRecord:
-    (stored,) = await here.parts.custody.find(here.account, [RecordId(message.value)], category=MESSAGES)
-    return stored
+    return await find_one(here, MESSAGES, RecordId(message.value))
 
 
 def _sender(text: str) -> Party:
     return Party(text) if any(character.isalpha() for character in text) else Party(E164.parse(text).text)
-
-
-def _position(row: StoredRecord) -> Position:
-    moment: dt.datetime = row.plain[MESSAGES.retention.starts]
-    return moment, row.record.value
 
 
 def _seen(row: StoredRecord, standing: Standing | None) -> MessageSeen:
@@ -342,7 +335,7 @@ def _seen(row: StoredRecord, standing: Standing | None) -> MessageSeen:
         encoding=plain["encoding"], segments=plain["segments"],
         segments_missing=standing.segments_missing if standing else 0, redaction=Redaction(plain["redaction"]),
         redacted_at=standing.redacted_at if standing else None, due_on=row.due_day.date,
-        commitment=base64_text(row.commitment),
+        commitment=base64_text(row.commitment), restricted=row.restricted,
     )  # fmt: skip
 
 

@@ -103,7 +103,7 @@ async def assign_number(
     service = ServiceId.parse(data.service) if is_id and data.service is not None else data.service
     once = await Once.of(request, here, idempotency_key)
     async with here.parts.database.account(account) as connection:
-        await accounts.find(connection, account)
+        await accounts.find_open(connection, account)
         seen = await once.seen(connection, account)
         if seen is None:
             assigned = await accounts.assign_number(
@@ -127,7 +127,7 @@ async def remove_number(here: Here, account_id: AccountPath, number_id: NumberPa
     """The next call to it is not routed any more; one that is up goes on to its end."""
     account, number = id_in_address(AccountId, account_id), id_in_address(NumberId, number_id)
     async with here.parts.database.account(account) as connection:
-        await accounts.find(connection, account)
+        await accounts.find_open(connection, account)
         await accounts.remove_number(connection, account, number, clock=here.parts.clock)
 
 

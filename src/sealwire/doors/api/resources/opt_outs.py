@@ -11,12 +11,14 @@ from msgspec import Meta
 
 from sealwire.custody.categories import OptOut, category_of
 from sealwire.custody.erasure import ErasedMeanwhile, Ground, request_records
+from sealwire.custody.holds import RecordsHeld
 from sealwire.custody.lifecycle import RecordErased, RecordMissing
 from sealwire.custody.store import StoredRecord
 from sealwire.doors.api.authentication import operation
 from sealwire.doors.api.fields import (
     DueOn,
     IdempotencyKey,
+    IsRestricted,
     Moment,
     NextCursor,
     NumberText,
@@ -27,13 +29,13 @@ from sealwire.doors.api.fields import (
     id_in_address,
 )
 from sealwire.doors.api.idempotency import REPLAYED, IdempotencyConflict, IdempotencyKeyMalformed, Once
-from sealwire.doors.api.pagination import LIMIT_DEFAULT, Cursor, Limit, Position, cut_page, read_cursor
-from sealwire.doors.api.parts import Here, Visit
+from sealwire.doors.api.pagination import LIMIT_DEFAULT, Cursor, Limit
+from sealwire.doors.api.parts import Here
 from sealwire.doors.api.problems import CursorMalformed, IdMalformed
-from sealwire.doors.api.resources.calls import ContentGone, only_one
+from sealwire.doors.api.records import OPENING, find_one, open_one, page_of
 from sealwire.errors import Malformed, Unavailable
 from sealwire.governance.agreements import NoAgreement
-from sealwire.governance.principals import PurposeMissing, Scope
+from sealwire.governance.principals import Scope
 from sealwire.vocabulary import E164, Party, RecordId
 
 OPT_OUTS = category_of(OptOut)
@@ -61,6 +63,7 @@ class OptOutSeen(msgspec.Struct, kw_only=True):
     said_at: Moment
     wanted: Wanted
     due_on: DueOn
+    restricted: IsRestricted = False
 
 
 class OptOutPage(msgspec.Struct, kw_only=True):
@@ -86,9 +89,7 @@ class OpenedOptOut(msgspec.Struct, kw_only=True):
 )
 async def list_opt_outs(here: Here, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT) -> OptOutPage:
     """Newest first, and without numbers."""
-    before = read_cursor("opt-outs", cursor)
-    rows = await here.parts.custody.page(here.account, OPT_OUTS, before=before, limit=limit + 1)
-    page, next_cursor = cut_page("opt-outs", rows, limit=limit, position=_position)
+    page, next_cursor = await page_of(here, OPT_OUTS, kind="opt-outs", cursor=cursor, limit=limit)
     return OptOutPage(items=[_seen(row) for row in page], next_cursor=next_cursor)
 
 
@@ -108,7 +109,7 @@ async def add_opt_out(
     async with here.parts.database.account(account) as connection:
         before = await once.seen(connection, account)
     if before is not None:
-        return Response(_seen(await _find(here, RecordId.parse(before))), headers=REPLAYED)
+        return Response(_seen(await find_one(here, OPT_OUTS, RecordId.parse(before))), headers=REPLAYED)
     sender = data.sender if any(character.isalpha() for character in data.sender) else E164.parse(data.sender).text
     person = E164.parse(data.person)
     kept = await here.parts.opt_outs.note(
@@ -116,21 +117,21 @@ async def add_opt_out(
     )
     async with here.parts.database.account(account) as connection:
         await once.remember(connection, account, str(kept.record))
-    return Response(_seen(await _find(here, kept.record)))
+    return Response(_seen(await find_one(here, OPT_OUTS, kept.record)))
 
 
 @get(
     "/v1/opt-outs/{record_id:str}/content",
     **operation(
         "open-opt-out", "Messages", Scope.OPEN, summary="Open an opt-out",
-        raises=(RecordMissing, RecordErased, ContentGone, IdMalformed, PurposeMissing, Malformed, Unavailable),
+        raises=OPENING,
     ),
 )  # fmt: skip
 async def open_opt_out(here: Here, record_id: RecordPath, purpose: PurposeHeader = None) -> OpenedOptOut:
     """Who wants no messages from whom; written into the account's log first."""
     stated = here.principal.purpose(purpose)
-    stored = await _find(here, id_in_address(RecordId, record_id))
-    opened = only_one(await here.parts.custody.open_stored(here.principal, [stored], purpose=stated)).content.reveal()
+    stored = await find_one(here, OPT_OUTS, id_in_address(RecordId, record_id))
+    opened = (await open_one(here, stored, purpose=stated)).content.reveal()
     return OpenedOptOut(
         id=str(stored.record), purpose=stated.value, sender=str(opened["sender"]), person=str(opened["recipient"]),
         wanted=stored.plain["wanted"],
@@ -141,12 +142,12 @@ async def open_opt_out(here: Here, record_id: RecordPath, purpose: PurposeHeader
     "/v1/opt-outs/{record_id:str}",
     **operation(
         "erase-opt-out", "Messages", Scope.ERASE, summary="Erase an opt-out",
-        raises=(RecordMissing, RecordErased, ErasedMeanwhile, IdMalformed),
+        raises=(RecordMissing, RecordErased, RecordsHeld, ErasedMeanwhile, IdMalformed),
     ),
 )  # fmt: skip
 async def erase_opt_out(here: Here, record_id: RecordPath) -> None:
     """As if it had not been said, by a real erasure (`/v1/erasures` shows it). To note a new wish, add one instead."""
-    stored = await _find(here, id_in_address(RecordId, record_id))
+    stored = await find_one(here, OPT_OUTS, id_in_address(RecordId, record_id))
     parts, account = here.parts, here.account
     async with parts.database.account(account) as connection:
         await request_records(
@@ -156,16 +157,11 @@ async def erase_opt_out(here: Here, record_id: RecordPath) -> None:
     await parts.opt_outs.changed(account)
 
 
-async def _find(here: Visit, record: RecordId) -> StoredRecord:
-    (stored,) = await here.parts.custody.find(here.account, [record], category=OPT_OUTS)
-    return stored
-
-
-def _position(row: StoredRecord) -> Position:
-    return row.plain[OPT_OUTS.retention.starts], row.record.value
-
-
 def _seen(row: StoredRecord) -> OptOutSeen:
     return OptOutSeen(
-        id=str(row.record), said_at=row.plain["said_at"], wanted=row.plain["wanted"], due_on=row.due_day.date
+        id=str(row.record),
+        said_at=row.plain["said_at"],
+        wanted=row.plain["wanted"],
+        due_on=row.due_day.date,
+        restricted=row.restricted,
     )

@@ -21,6 +21,7 @@ from sealwire.doors.api.fields import (
     CallIdText,
     Commitment,
     DueOn,
+    IsRestricted,
     Moment,
     NextCursor,
     NumberText,
@@ -33,17 +34,16 @@ from sealwire.doors.api.fields import (
     id_in_address,
     id_pattern,
 )
-from sealwire.doors.api.pagination import LIMIT_DEFAULT, Cursor, Limit, Position, cut_page, read_cursor
+from sealwire.doors.api.pagination import LIMIT_DEFAULT, Cursor, Limit
 from sealwire.doors.api.parts import Here
 from sealwire.doors.api.problems import CursorMalformed, IdMalformed
-from sealwire.doors.api.resources.calls import ContentGone, only_one
+from sealwire.doors.api.records import OPENING, find_one, open_one, page_of
 from sealwire.doors.api.wav import audio_bytes
-from sealwire.errors import Malformed, Refused, Unavailable
-from sealwire.governance.principals import PurposeMissing, Scope
+from sealwire.errors import Refused
+from sealwire.governance.principals import Scope
 from sealwire.vocabulary import CallId, RecordId
 
 RECORDINGS = category_of(Recording)
-OPENING = (RecordMissing, RecordErased, ContentGone, IdMalformed, PurposeMissing, Malformed, Unavailable)
 CallFilter = Annotated[
     str | None,
     QueryParameter(
@@ -103,6 +103,7 @@ class RecordingSeen(msgspec.Struct, kw_only=True):
     ]
     due_on: DueOn
     commitment: Commitment
+    restricted: IsRestricted = False
 
 
 class RecordingPage(msgspec.Struct, kw_only=True):
@@ -139,13 +140,10 @@ async def list_recordings(
     here: Here, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT, call_id: CallFilter = None
 ) -> RecordingPage:
     """Newest first, and without content."""
-    custody = here.parts.custody
     if call_id is not None:
-        of_call = await custody.of_call(here.account, id_in_address(CallId, call_id))
+        of_call = await here.parts.custody.of_call(here.account, id_in_address(CallId, call_id))
         return RecordingPage(items=[_seen(row) for row in of_call if row.category is RECORDINGS], next_cursor=None)
-    before = read_cursor("recordings", cursor)
-    rows = await custody.page(here.account, RECORDINGS, before=before, limit=limit + 1)
-    page, next_cursor = cut_page("recordings", rows, limit=limit, position=_position)
+    page, next_cursor = await page_of(here, RECORDINGS, kind="recordings", cursor=cursor, limit=limit)
     return RecordingPage(items=[_seen(row) for row in page], next_cursor=next_cursor)
 
 
@@ -158,8 +156,7 @@ async def list_recordings(
 )  # fmt: skip
 async def get_recording(here: Here, record_id: RecordPath) -> RecordingSeen:
     """Without content. Once erased it answers 410 with the address of its certificate."""
-    (stored,) = await here.parts.custody.find(here.account, [id_in_address(RecordId, record_id)], category=RECORDINGS)
-    return _seen(stored)
+    return _seen(await find_one(here, RECORDINGS, id_in_address(RecordId, record_id)))
 
 
 @get(
@@ -172,7 +169,7 @@ async def open_recording(here: Here, record_id: RecordPath, purpose: PurposeHead
     """Who spoke with whom, and the hash of the audio as it was recorded. One leaf in the log, as for a call record."""
     stated = here.principal.purpose(purpose)
     record = id_in_address(RecordId, record_id)
-    opened = only_one(await here.parts.custody.open(here.principal, [record], purpose=stated, category=RECORDINGS))
+    opened = await open_one(here, await find_one(here, RECORDINGS, record), purpose=stated)
     content = opened.content.reveal()
     return OpenedRecording(
         id=str(record), call_id=str(opened.stored.plain["call_id"]), purpose=stated.value,
@@ -201,7 +198,7 @@ async def play_recording(
     """
     stated = here.principal.purpose(purpose)
     record = id_in_address(RecordId, record_id)
-    (found,) = await here.parts.custody.find(here.account, [record], category=RECORDINGS)
+    found = await find_one(here, RECORDINGS, record)
     form = _FORMS[found.plain["encryption"] or "provider"]
     if form.otherwise is not None and not _accepts(request.headers.get("accept", "*/*"), form.media_type):
         raise form.otherwise
@@ -233,14 +230,10 @@ def _accepts(header: str, media_type: str) -> bool:
     return not ranges.isdisjoint({"*/*", f"{media_type.partition('/')[0]}/*", media_type, ""})
 
 
-def _position(row: StoredRecord) -> Position:
-    return row.plain[RECORDINGS.retention.starts], row.record.value
-
-
 def _seen(row: StoredRecord) -> RecordingSeen:
     return RecordingSeen(
         id=str(row.record), call_id=str(row.plain["call_id"]), started_at=row.plain["started_at"],
         duration_ms=row.plain["duration_ms"], audio_bytes=audio_bytes(row.media_bytes), due_on=row.due_day.date,
-        commitment=base64_text(row.commitment), channels=row.plain["channels"] or 1,
+        commitment=base64_text(row.commitment), restricted=row.restricted, channels=row.plain["channels"] or 1,
         encryption=row.plain["encryption"] or "provider", key_id=row.plain["key_id"],
     )  # fmt: skip

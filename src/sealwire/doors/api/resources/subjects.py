@@ -11,9 +11,10 @@ from litestar.status_codes import HTTP_200_OK
 from msgspec import Meta
 
 from sealwire.custody.categories import Category, Recording, category_of
+from sealwire.custody.categories.codec import as_json
 from sealwire.custody.requests import Holding, IndexRebuilding, subject_report
 from sealwire.doors.api.authentication import operation
-from sealwire.doors.api.fields import Commitment, DueOn, NumberText, PurposeHeader, RecordIdText, as_json, base64_text
+from sealwire.doors.api.fields import Commitment, DueOn, NumberText, PurposeHeader, RecordIdText, base64_text
 from sealwire.doors.api.parts import Here
 from sealwire.errors import Malformed, Unavailable
 from sealwire.governance.principals import PurposeMissing, Scope

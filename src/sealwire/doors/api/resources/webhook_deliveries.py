@@ -12,12 +12,14 @@ from msgspec import Meta
 from sealwire.communications.webhooks import deliveries
 from sealwire.communications.webhooks.deliveries import DELIVERIES, Pending
 from sealwire.communications.webhooks.endpoints import EndpointMissing, EndpointNotActive
+from sealwire.custody.holds import Restricted
 from sealwire.custody.lifecycle import RecordErased, RecordMissing
 from sealwire.custody.store import StoredRecord
 from sealwire.doors.api.authentication import operation
 from sealwire.doors.api.fields import (
     DueOn,
     IdempotencyKey,
+    IsRestricted,
     Moment,
     MomentOrNull,
     NextCursor,
@@ -27,10 +29,10 @@ from sealwire.doors.api.fields import (
     in_path,
 )
 from sealwire.doors.api.idempotency import REPLAYED, IdempotencyConflict, IdempotencyKeyMalformed, Once
-from sealwire.doors.api.pagination import LIMIT_DEFAULT, Cursor, Limit, Position, cut_page, read_cursor
+from sealwire.doors.api.pagination import LIMIT_DEFAULT, Cursor, Limit, cut_page, read_cursor
 from sealwire.doors.api.parts import Here
 from sealwire.doors.api.problems import CursorMalformed, IdMalformed
-from sealwire.doors.api.resources.calls import only_one
+from sealwire.doors.api.records import find_one, open_one, page_of
 from sealwire.doors.api.resources.webhooks import DeliveryBegun, EndpointIdText
 from sealwire.errors import Malformed
 from sealwire.governance.principals import PurposeMissing, Scope
@@ -74,6 +76,7 @@ class DeliverySeen(msgspec.Struct, kw_only=True):
     last_status: LastStatus
     ended_at: MomentOrNull
     due_on: DueOn | None
+    restricted: IsRestricted = False
 
 
 class DeliveryPage(msgspec.Struct, kw_only=True):
@@ -107,9 +110,7 @@ class OpenedDelivery(msgspec.Struct, kw_only=True):
 )  # fmt: skip
 async def list_webhook_deliveries(here: Here, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT) -> DeliveryPage:
     """Newest first, of all endpoints, without what was sent."""
-    before = read_cursor("webhook-deliveries", cursor)
-    rows = await here.parts.custody.page(here.account, DELIVERIES, before=before, limit=limit + 1)
-    page, next_cursor = cut_page("webhook-deliveries", rows, limit=limit, position=_kept_position)
+    page, next_cursor = await page_of(here, DELIVERIES, kind="webhook-deliveries", cursor=cursor, limit=limit)
     return DeliveryPage(items=[_kept(row) for row in page], next_cursor=next_cursor)
 
 
@@ -153,22 +154,21 @@ async def get_webhook_delivery(here: Here, delivery_id: DeliveryPath) -> Deliver
             id=str(row.delivery), endpoint_id=str(row.endpoint), event=row.event, delivered=False,
             attempts=row.attempts, last_status=row.last_status, ended_at=None, due_on=None,
         )  # fmt: skip
-    (stored,) = await here.parts.custody.find(here.account, [RecordId(wanted.value)], category=DELIVERIES)
-    return _kept(stored)
+    return _kept(await find_one(here, DELIVERIES, RecordId(wanted.value)))
 
 
 @get(
     "/v1/webhook-deliveries/{delivery_id:str}/content",
     **operation(
         "open-webhook-delivery", "Webhooks", Scope.OPEN, summary="Open what was sent",
-        raises=(RecordMissing, RecordErased, PurposeMissing, IdMalformed, Malformed),
+        raises=(RecordMissing, RecordErased, Restricted, PurposeMissing, IdMalformed, Malformed),
     ),
 )  # fmt: skip
 async def open_webhook_delivery(here: Here, delivery_id: DeliveryPath, purpose: PurposeHeader = None) -> OpenedDelivery:
     """The address and the body of a delivery that has ended. One leaf in the log."""
     stated = here.principal.purpose(purpose)
     record = RecordId(id_in_address(DeliveryId, delivery_id).value)
-    opened = only_one(await here.parts.custody.open(here.principal, [record], purpose=stated, category=DELIVERIES))
+    opened = await open_one(here, await find_one(here, DELIVERIES, record), purpose=stated)
     content = opened.content.reveal()
     return OpenedDelivery(
         id=delivery_id, purpose=stated.value,
@@ -210,10 +210,6 @@ async def retry_webhook_delivery(
     return Response(DeliveryBegun(delivery_id=resource), headers=headers, status_code=202)
 
 
-def _kept_position(row: StoredRecord) -> Position:
-    return row.plain[DELIVERIES.retention.starts], row.record.value
-
-
 def _pending_position(row: Pending) -> tuple[dt.datetime, Any]:
     return row.announced_at, row.delivery.value
 
@@ -223,5 +219,5 @@ def _kept(row: StoredRecord) -> DeliverySeen:
     return DeliverySeen(
         id=str(plain["delivery_id"]), endpoint_id=str(plain["endpoint_id"]), event=plain["event"],
         delivered=plain["delivered"], attempts=plain["attempts"], last_status=plain["last_status"],
-        ended_at=plain["ended_at"], due_on=row.due_day.date,
+        ended_at=plain["ended_at"], due_on=row.due_day.date, restricted=row.restricted,
     )  # fmt: skip
