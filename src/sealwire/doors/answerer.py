@@ -14,7 +14,6 @@ import json
 import logging
 import sys
 import time
-import wave
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from typing import Any
 import aiortp
 from aiosipua import SipUAC, SipUAS, build_sdp
 
-from sealwire.doors.caller import CODECS, RATE, Caller, CallPlan, CallReport, UdpTelephone, demo_speech, free_port
+from sealwire.doors.caller import CODECS, Caller, CallPlan, CallReport, UdpTelephone, demo_speech, free_port
 
 
 @dataclass(kw_only=True)
@@ -128,10 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
         seconds_max=given.seconds_max, end_digit="", keep_heard=given.heard is not None,
     )  # fmt: skip
     report = asyncio.run(_answer(plan))
-    if given.heard is not None:
-        with wave.open(str(given.heard), "wb") as wav:
-            wav.setparams((1, 2, RATE, 0, "NONE", ""))
-            wav.writeframes(bytes(report.heard))
+    report.write_heard(given.heard)
     print(
         json.dumps(report.as_json()) if given.json else f"status {report.status}, heard {report.heard_loud_seconds} s"
     )

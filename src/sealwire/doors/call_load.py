@@ -25,8 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from sealwire.doors.caller import RATE, Caller, CallPlan, CallReport, demo_speech
+from sealwire.doors.crowd import Crowd, CrowdCaller, encoded
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_DEAF_SPEECH_S = 20.0
+"""Encoded once and said again and again."""
 FIRST_NUMBER = 441632960000
 """Ofcom's range for drama: +44 1632 960000 to 960999 never reaches anybody."""
 
@@ -42,6 +45,8 @@ class LoadPlan:
     codec: str = "pcma"
     hang_up_after: float = float("inf")
     """The caller hangs up this long after the answer: for measuring set-ups, not speech."""
+    deaf: bool = False
+    """Nobody listens, and one timer paces all: calls that are up beside what is measured."""
     pids: tuple[int, ...] = ()
     """Processes whose CPU time is measured while the calls live."""
 
@@ -92,21 +97,27 @@ def long_speech(seconds: float) -> bytes:
 
 async def run_load(plan: LoadPlan) -> LoadReport:
     """Make all the calls and wait until each has ended."""
-    speech = long_speech(plan.speak_seconds)
+    speech, host = long_speech(plan.speak_seconds), "127.0.0.1"
+    crowd = Crowd(host) if plan.deaf else None
+    spoken = encoded(long_speech(min(plan.speak_seconds, _DEAF_SPEECH_S)), plan.codec) if crowd else []
     before = cpu_seconds(plan.pids)
     calls: list[asyncio.Task[CallReport]] = []
     for number in range(plan.calls):
         call = CallPlan(
             to=plan.to,
             caller=f"+{FIRST_NUMBER + number}",
+            host=host,
             speech=speech,
             codec=plan.codec,
             hang_up_after=plan.hang_up_after,
             seconds_max=plan.speak_seconds + 60,
         )
-        calls.append(asyncio.ensure_future(Caller(call).run()))
+        caller = CrowdCaller(call, crowd, spoken) if crowd else Caller(call)
+        calls.append(asyncio.ensure_future(caller.run()))
         await asyncio.sleep(1 / plan.calls_per_second)
     reports = await asyncio.gather(*calls)
+    if crowd:
+        crowd.close()
     return _summary(list(reports), cpu_seconds(plan.pids) - before)
 
 
@@ -200,6 +211,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--codec", choices=["pcma", "pcmu"], default="pcma")
     parser.add_argument("--pid", type=int, action="append", default=[], help="measure this process")
     parser.add_argument("--hang-up-after", type=float, default=float("inf"), help="seconds after each answer")
+    parser.add_argument("--deaf", action="store_true", help="callers that do not listen, which costs little")
     parser.add_argument("--core", type=int, help="run on this core only")
     parser.add_argument("--bare-files", type=Path, default=Path(), help="where the bare engine records to")
     parser.add_argument("--serve-bare", metavar="ADDRESS:PORT", help="be the bare engine instead")
@@ -221,6 +233,7 @@ def main(arguments: list[str] | None = None) -> int:
         speak_seconds=given.speak_seconds,
         codec=given.codec,
         hang_up_after=given.hang_up_after,
+        deaf=given.deaf,
         pids=tuple(given.pid),
     )
     report = asyncio.run(run_load(plan))

@@ -96,6 +96,14 @@ class CallReport:
         """Everything but the sound."""
         return {key: value for key, value in asdict(self).items() if key != "heard"}
 
+    def write_heard(self, file: Path | None) -> None:
+        """The sound as a wav file, where one is wanted."""
+        if file is None:
+            return
+        with wave.open(str(file), "wb") as wav:
+            wav.setparams((1, 2, RATE, 0, "NONE", ""))
+            wav.writeframes(bytes(self.heard))
+
 
 class _ALaw(PcmaCodec):
     """The library's A-law has its sign bit the wrong way round (ITU-T G.711 sets it for positive samples)."""
@@ -175,7 +183,7 @@ class Caller:
 
     async def _call(self, uac: Any, remote: tuple[str, int]) -> None:
         payload_type, codec = CODECS[self.plan.codec]
-        port = free_port(self.plan.host, pair=True)
+        port = self._rtp_port()
         offer = build_sdp(self.plan.host, port, payload_type, codec.name)
         began = time.monotonic()
         call = uac.send_invite(f"sip:{self.plan.caller}@{self.plan.host}", self.plan.to, remote, offer)
@@ -189,13 +197,7 @@ class Caller:
             return
         self.report.setup_ms = round((time.monotonic() - began) * 1000, 1)
         self.report.status, self.report.reason, self.report.answered = 200, "OK", True
-        self._rtp = await aiortp.RTPSession.create(
-            local_addr=(self.plan.host, port),
-            remote_addr=call.sdp_answer.rtp_address,
-            payload_type=payload_type,
-            codec=codec,
-        )
-        self._rtp.on_audio = self._heard
+        await self._open_rtp(port, call.sdp_answer.rtp_address)
         answered = time.monotonic()
         await self._talk(answered)
         if not self._over.is_set():
@@ -203,6 +205,16 @@ class Caller:
             self._hung_up("caller")
         self.report.answered_at_s, self.report.ended_at_s = answered, time.monotonic()
         self.report.seconds = round(self.report.ended_at_s - answered, 2)
+
+    def _rtp_port(self) -> int:
+        return free_port(self.plan.host, pair=True)
+
+    async def _open_rtp(self, port: int, remote: tuple[str, int]) -> None:
+        payload_type, codec = CODECS[self.plan.codec]
+        self._rtp = await aiortp.RTPSession.create(
+            local_addr=(self.plan.host, port), remote_addr=remote, payload_type=payload_type, codec=codec
+        )
+        self._rtp.on_audio = self._heard
 
     async def _talk(self, answered: float) -> None:
         """Listen, type, wait for the tone, speak, then be silent; a frame every 20 ms all the while."""
@@ -357,10 +369,7 @@ def main(arguments: list[str] | None = None) -> int:
         keep_heard=given.heard is not None,
     )
     report = asyncio.run(Caller(plan).run())
-    if given.heard is not None:
-        with wave.open(str(given.heard), "wb") as wav:
-            wav.setparams((1, 2, RATE, 0, "NONE", ""))
-            wav.writeframes(bytes(report.heard))
+    report.write_heard(given.heard)
     if given.json:
         print(json.dumps(report.as_json()))
     else:

@@ -10,8 +10,13 @@ import stat
 from collections.abc import Callable, Iterable
 
 from sealwire.config import Settings
+from sealwire.custody.backups.cycle import cycle
+from sealwire.custody.backups.gate import pending
 from sealwire.custody.backups.presence import outlived
 from sealwire.custody.keys import effaceability
+from sealwire.custody.keys.client import KeeperClient, KeeperStatus
+from sealwire.custody.keys.holding.recoverable import recoverability
+from sealwire.custody.retention.policy import load_policy
 from sealwire.doors import doctor_settings
 from sealwire.doors.findings import Finding, State, is_running
 from sealwire.doors.platform import unsupported
@@ -31,6 +36,7 @@ from sealwire.ground.service_user import require_reach, service_user
 FREE_BYTES_MIN = 1 << 30
 FREE_BYTES_WANTED = 10 << 30
 REMOVED_WITHIN = dt.timedelta(days=1)
+MISSED_IS_TOLD_FOR = dt.timedelta(days=7)
 _queries = load_queries(__package__, "doctor.sql")
 
 
@@ -156,29 +162,68 @@ def forgetting(settings: Settings) -> Finding:
     return Finding("forgetting", State.FINE, sentence)
 
 
-def holders(_: Settings) -> Finding:
-    """Whether the loss of this machine is the loss of everything."""
-    return Finding(
-        "key holders", State.WARNING,
-        "Not disaster-recoverable: one keeper on one disk holds the keys, and backups are noise without them.",
-        "Read docs/howto/what-if-i-lose-this-machine.md and decide whether that is acceptable.",
-    )  # fmt: skip
+def holders(settings: Settings) -> Finding:
+    """Whether the loss of this machine is the loss of everything, and whether an erasure waits for a holder."""
+    found = recoverability(settings.keeper_dir)
+    if found.holders == 1:
+        return Finding(
+            "key holders", State.WARNING,
+            "Not disaster-recoverable: one keeper on one disk holds the keys, and backups are noise without them.",
+            "Read docs/howto/what-if-i-lose-this-machine.md and decide whether that is acceptable.",
+        )  # fmt: skip
+    sentence = f"{found.sentence[0].upper()}{found.sentence[1:]}."
+    status = asyncio.run(_keeper_status(settings)) if socket_answers(settings.keeper_socket) else None
+    if status is not None and status.holders_away:
+        here = status.holders - len(status.holders_away)
+        return Finding(
+            "key holders", State.WARNING,
+            f"{sentence} {here} of {status.holders} answer; {status.erasures_pending} erasure(s) wait for"
+            f" {status.holders_away[0]} and are not certified.",
+            "Start that holder; it catches up by itself. If it is lost: bin/sealwire holder remove.",
+        )  # fmt: skip
+    if not found.is_recoverable:
+        return Finding(
+            "key holders", State.WARNING, sentence,
+            "Join a holder on another disk or host: docs/howto/run-a-second-holder.md.",
+        )  # fmt: skip
+    return Finding("key holders", State.FINE, sentence)
+
+
+async def _keeper_status(settings: Settings) -> KeeperStatus:
+    client = KeeperClient(settings.keeper_socket)
+    try:
+        return await client.status()
+    finally:
+        await client.close()
 
 
 def backups(settings: Settings) -> Finding:
-    """Whether backups would survive this disk."""
-    folder = settings.backups_dir
+    """Whether there are backups, how old they are, and whether they would survive this disk."""
+    folder, now = settings.backups_dir, cycle(settings, clock=SystemClock())
+    if pending(settings) is not None:
+        return Finding(
+            "backups", State.WARNING, "A backup was put back and is not reconciled; nothing is served before it is.",
+            "Start the cloud: bin/sealwire up. When it refuses, its sentence says what is missing.",
+        )  # fmt: skip
     if ended := outlived(folder, clock=SystemClock()):
         return Finding(
             "backups", State.WARNING, f"{ended[0]} is kept beyond its cycle, or does not say when that ends.",
             f"Start the cloud, which removes what has ended; if it stays, look into {settings.logs_dir}/worker.log.",
         )  # fmt: skip
-    if not folder.is_symlink() and folder.resolve().is_relative_to(settings.data_dir.resolve()):
+    wanted = settings.backup_every_hours
+    if wanted and now.age_s is not None and now.age_s > 2 * 3600 * wanted:
         return Finding(
-            "backups", State.WARNING, f"Backups go to {folder}, inside the data folder: one lost disk loses both.",
-            "Copy finished backups to another machine; what they hold of content is ciphertext.",
+            "backups", State.WARNING, f"{now.sentence} One is to be made every {wanted} hours.",
+            f"Look into {settings.logs_dir}/worker.log, or make one: bin/sealwire backup make.",
         )  # fmt: skip
-    return Finding("backups", State.FINE, f"Backups go to {folder.resolve()}.")
+    is_elsewhere = bool(settings.backup_target) or folder.is_symlink()
+    if not is_elsewhere and folder.resolve().is_relative_to(settings.data_dir.resolve()):
+        return Finding(
+            "backups", State.WARNING, f"Backups go to {folder}, inside the data folder: one lost disk loses both. "
+            f"{now.sentence}",
+            "Set backup_target to a folder of another machine or to s3://BUCKET/PREFIX; what leaves is sealed.",
+        )  # fmt: skip
+    return Finding("backups", State.FINE, f"Backups go to {settings.backup_target or folder.resolve()}. {now.sentence}")
 
 
 def removal(settings: Settings) -> Finding:
@@ -193,6 +238,33 @@ def removal(settings: Settings) -> Finding:
             f"Look into {settings.logs_dir}/worker.log; a backup or a transaction that never ends holds removal up.",
         )  # fmt: skip
     return Finding("removal", State.FINE, "No ciphertext waits longer than a day for its removal.")
+
+
+def retention(settings: Settings) -> Finding:
+    """Whether what is due went in its night, and whether the policy of retention can be used."""
+    load_policy(settings.retention_policy)
+    if not is_running(settings):
+        return Finding("retention", State.FINE, "Nothing expires while the cloud is not running.")
+    accounts, days = asyncio.run(_nights_missed(settings))
+    if days:
+        return Finding(
+            "retention", State.WARNING,
+            f"{days} day(s) of {accounts} account(s) went later than they should have, in the last week.",
+            "They are gone now, and each account's log says so (retention.missed). Find out why the cloud did not run, "
+            f"or why its clock was not trusted: {settings.logs_dir}/worker.log.",
+        )  # fmt: skip
+    return Finding("retention", State.FINE, "No night was missed in the last week.")
+
+
+async def _nights_missed(settings: Settings) -> tuple[int, int]:
+    database = await Database.connect(dsn(settings, "sealwire_worker"), size_max=1)
+    try:
+        async with database.system() as connection:
+            row = await connection.fetchrow(_queries.nights_missed, SystemClock().now() - MISSED_IS_TOLD_FOR)
+            assert row is not None
+            return row["accounts"], row["days"]
+    finally:
+        await database.close()
 
 
 async def _removals_overdue(settings: Settings) -> int:
@@ -225,5 +297,5 @@ def running(settings: Settings) -> Finding:
 
 CHECKS: tuple[Callable[[Settings], Finding], ...] = (
     machine, user, data_folder, secrets, database_programs, free_disk, api_port, sip_port, running, forgetting,
-    holders, backups, removal, *doctor_settings.CHECKS,
+    holders, backups, removal, retention, *doctor_settings.CHECKS,
 )  # fmt: skip

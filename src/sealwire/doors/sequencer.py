@@ -18,6 +18,7 @@ from sealwire.custody.lifecycle import keeper_client
 from sealwire.custody.sealing.sealer import Sealer
 from sealwire.errors import SealwireError
 from sealwire.evidence.heads import Heads
+from sealwire.evidence.journal import LeafJournal
 from sealwire.evidence.leaves import SealedPayload
 from sealwire.evidence.sequencer import Sequencer
 from sealwire.evidence.service import Connections, handlers
@@ -53,11 +54,13 @@ async def serve(settings: Settings) -> None:
     database = await Database.connect(dsn(settings, "sealwire_sequencer"), size_max=4)
     keeper = keeper_client(settings)
     sealer = Sealer(keeper, clock)
+    journal = LeafJournal(settings.evidence_dir, clock)
     try:
         signer = LogSigner.load(settings.evidence_dir, may_make=not heads.accounts())
         sequencer = Sequencer(
-            database=database, heads=heads, signer=signer, sealer=TreeSealer(sealer, clock), clock=clock
-        )
+            database=database, heads=heads, signer=signer, sealer=TreeSealer(sealer, clock), clock=clock,
+            journal=journal,
+        )  # fmt: skip
         await sequencer.start()
         connections = Connections()
         calls = connections.remembering(handlers(sequencer))
@@ -70,6 +73,7 @@ async def serve(settings: Settings) -> None:
     finally:
         await keeper.close()
         await database.close()
+        journal.close()
         heads.close()
 
 

@@ -13,12 +13,21 @@ from sealwire.communications.webhooks.announcer import CHANNEL as WEBHOOKS_CHANN
 from sealwire.communications.webhooks.announcer import OutboxAnnouncer
 from sealwire.communications.webhooks.deliverer import Deliverer
 from sealwire.config import Settings
-from sealwire.custody.backups.make import remove_ended
+from sealwire.custody.backups.ending import destroy_old_leaves, end_backups
+from sealwire.custody.backups.timetable import is_due, make_in_its_own_process
+from sealwire.custody.closure.book import CHANNEL as CLOSURE_CHANNEL
+from sealwire.custody.closure.clearing import Clearing
+from sealwire.custody.closure.closer import Closer, Rules
 from sealwire.custody.eraser import Eraser
-from sealwire.custody.lifecycle import Custody, connect_custody, keeper_client
+from sealwire.custody.holds.ritual import CHANNEL as HOLDS_CHANNEL
+from sealwire.custody.holds.ritual import HoldRitual
+from sealwire.custody.lifecycle import Custody, KeeperClient, connect_custody, keeper_client
 from sealwire.custody.media import remove_left_over
 from sealwire.custody.reindex import IndexRebuilder
-from sealwire.custody.retention import ClockWatch, expire_due
+from sealwire.custody.removal import Remover
+from sealwire.custody.retention.expiry import ClockWatch, expire_due
+from sealwire.custody.retention.periods import CHANNEL as RETENTION_CHANNEL
+from sealwire.custody.retention.periods import settle_all
 from sealwire.doors.process import run_process, worker_socket
 from sealwire.evidence.client import SequencerClient
 from sealwire.governance.housekeeping import drop_old_requests
@@ -32,21 +41,28 @@ from sealwire.ground.postgres.listener import Listener
 from sealwire.ground.postgres.queries import load_queries
 from sealwire.ground.secretbox import SecretBox
 from sealwire.timetable import (
+    CLEAR,
+    CLOSE,
     DELIVER,
     DUTIES,
     END_BACKUPS,
     ERASE,
     EXPIRE,
     FORGET_REQUESTS,
+    HOLDS,
     LET_LAPSE,
+    MAKE_BACKUPS,
     MAKE_REPORTS,
     REINDEX,
     REMOVE,
     RETRY_S,
     Duty,
 )
+from sealwire.vocabulary import AccountId, CallId
 
 REQUESTS_KEPT = timedelta(days=1)
+UPLOADS_LAST = timedelta(days=1)
+"""No call lasts this long, so an upload that is older belongs to a process that was killed."""
 _queries = load_queries(__package__, "worker.sql")
 
 Act = Callable[[], Awaitable[bool | None]]
@@ -60,13 +76,16 @@ class Worker:
         clock = SystemClock()
         keeper = keeper_client(settings)
         sequencer = SequencerClient(settings.sequencer_socket)
-        self._database = database
+        self._database, self._keeper = database, keeper
         self._wakes = {duty: asyncio.Event() for duty in DUTIES}
         self._listening = asyncio.Event()
         self._listener = Listener(
             dsn(settings, "sealwire_worker"),
             {
                 "sealwire_erasure": self._wakes[ERASE].set,
+                CLOSURE_CHANNEL: self._wakes[CLOSE].set,
+                HOLDS_CHANNEL: self._wakes[HOLDS].set,
+                RETENTION_CHANNEL: self._wakes[EXPIRE].set,
                 WEBHOOKS_CHANNEL: self._wakes[DELIVER].set,
                 report_book.CHANNEL: self._wakes[MAKE_REPORTS].set,
             },
@@ -80,19 +99,25 @@ class Worker:
             custody, backup_cycle_days=settings.backup_cycle_days,
             announcer=OutboxAnnouncer(custody.database, clock),
         )  # fmt: skip
-        self._objects = Objects.open(settings.objects_dir)
+        self._objects = Objects.of(settings)
         self._eraser = Eraser(
             database=database, keeper=keeper, sequencer=sequencer, objects=self._objects, clock=clock
         )  # fmt: skip
+        self._closer = closer(settings, database, keeper=keeper, sequencer=sequencer, objects=self._objects)
+        self._holds = HoldRitual(
+            database=database, keeper=keeper, clock=clock, backup_cycle_days=settings.backup_cycle_days
+        )  # fmt: skip
         self._rebuilder = IndexRebuilder(database=database, keeper=keeper, sequencer=sequencer, clock=clock)
         self._settings, self._clock, self._clock_watch = settings, clock, ClockWatch(clock)
+        self._closing_watch = ClockWatch(clock)
 
     async def run(self) -> None:
         """Until cancelled."""
         acts: dict[Duty, Act] = {
             REINDEX: self._reindex, EXPIRE: self._expire, FORGET_REQUESTS: self._forget_requests,
-            END_BACKUPS: self._end_backups, ERASE: self._erase, REMOVE: self._remove,
-            DELIVER: self._deliver, MAKE_REPORTS: self._make_reports, LET_LAPSE: self._let_lapse,
+            END_BACKUPS: self._end_backups, MAKE_BACKUPS: self._make_backups, ERASE: self._erase, REMOVE: self._remove,
+            HOLDS: self._holds.run, CLOSE: self._close, CLEAR: self._closer.remove_pending, DELIVER: self._deliver,
+            MAKE_REPORTS: self._make_reports, LET_LAPSE: self._let_lapse,
         }  # fmt: skip
         async with asyncio.TaskGroup() as duties:
             duties.create_task(self._listener.run())
@@ -129,19 +154,33 @@ class Worker:
         while await self._eraser.remove_pending():
             pass
 
+    async def _close(self) -> bool:
+        if self._closing_watch.is_suspect():  # a clock that was set ahead must not end anybody's grace
+            return False
+        is_unfinished = await self._closer.make_due_unreadable()
+        self._wakes[CLEAR].set()
+        return is_unfinished
+
     async def _expire(self) -> None:
         cycle = self._settings.backup_cycle_days
+        await settle_all(self._database, self._keeper)
         if await expire_due(self._database, self._clock, backup_cycle_days=cycle, watch=self._clock_watch):
             self._wakes[ERASE].set()
         if removed := await remove_left_over(self._database, self._objects, self._clock):
             diagnostics.event("media.left-over-removed", objects=removed)
+        if aborted := await self._objects.abort_unfinished(before=self._clock.now() - UPLOADS_LAST):
+            diagnostics.event("objects.uploads-aborted", uploads=aborted)
 
     async def _forget_requests(self) -> None:
         await drop_old_requests(self._database, before=self._clock.now() - REQUESTS_KEPT)
 
     async def _end_backups(self) -> None:
-        for folder in await asyncio.to_thread(remove_ended, self._settings.backups_dir, clock=self._clock):
-            diagnostics.event("backup.ended", folder=folder.name)
+        await end_backups(self._settings, self._database, self._clock)
+        await asyncio.to_thread(destroy_old_leaves, self._settings, self._clock)
+
+    async def _make_backups(self) -> None:
+        if await asyncio.to_thread(is_due, self._settings, self._clock):
+            await make_in_its_own_process(self._settings)
 
     async def _deliver(self) -> None:
         await self._deliverer.deliver_due()
@@ -168,6 +207,35 @@ class Worker:
                 retry_s = RETRY_S
             except TimeoutError:
                 retry_s = retry_s * 2 if is_unfinished else RETRY_S
+
+
+def closer(
+    settings: Settings, database: Database, *, keeper: KeeperClient, sequencer: SequencerClient, objects: Objects
+) -> Closer:
+    """What closes accounts, on this role."""
+    clock = SystemClock()
+
+    async def end_calls(account: AccountId) -> None:
+        if not settings.switchboard_socket.exists():
+            return
+        # what calls need takes 18 MB; few accounts are ever closed
+        from sealwire.communications.calls.remote import SwitchboardClient  # noqa: PLC0415
+
+        switchboard = SwitchboardClient(settings.switchboard_socket)
+        try:
+            for call in await switchboard.live_calls(account):
+                await switchboard.cancel_call(account, CallId.parse(call["call"]))
+        finally:
+            await switchboard.close()
+
+    clearing = Clearing(
+        database=database, keeper=keeper, objects=objects, clock=clock,
+        remover=Remover(database=database, objects=objects, clock=clock),
+    )  # fmt: skip
+    return Closer(
+        database=database, keeper=keeper, sequencer=sequencer, clearing=clearing, clock=clock,
+        rules=Rules.of(settings), end_calls=end_calls,
+    )  # fmt: skip
 
 
 async def main(settings: Settings) -> None:

@@ -20,7 +20,7 @@ RECORDING_AFTER_S = 8.0
 async def calls_beside(scratch: Scratch, *, calls: int, speak_seconds: float) -> AsyncIterator[None]:
     """So many calls are up within; CallsFailed afterwards unless all were, all the while, and came to their own end."""
     to = f"sip:{CALLED}@{scratch.settings.sip_listen}"
-    plan = ("--calls", str(calls), "--speak-seconds", str(speak_seconds))
+    plan = ("--calls", str(calls), "--speak-seconds", str(speak_seconds), "--deaf")
     calling = asyncio.ensure_future(run_callers(to, *plan))
     try:
         await _until_up(scratch, calls, calling)

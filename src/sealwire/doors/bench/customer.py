@@ -15,20 +15,21 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from sealwire.doors.asgi import Receive, Send, answer, read_body
+from sealwire_sdk import pages
+from sealwire_sdk.client.models import Answer, HangUp
 from sealwire_sdk.uas import Call, Program
 
 STEPS = 50
 PAUSE_S = 0.1
 APPLICATION = "bench"
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
 class Pages:
@@ -42,25 +43,15 @@ class Pages:
 
     async def __call__(self, _: dict[str, Any], receive: Receive, send: Send) -> None:
         arrived_s = time.monotonic()
-        body = b""
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
-        call = json.loads(body)["application_id"]
+        call = json.loads(await read_body(receive))["application_id"]
         step = self._asked[call] = self._asked.get(call, 0) + 1
         if step > 2:  # the first answer also leads to the call being answered
             self.round_trips_ms.append((arrived_s - self._answered_s[call]) * 1000)
         await asyncio.sleep(PAUSE_S)
-        answer: dict[str, Any] = {"actions": [{"action": "answer"}], "next_page": f"{self._address}/{step}"}
-        if step > STEPS + 1:
-            answer = {"actions": [{"action": "hang_up"}]}
-        text = json.dumps(answer).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(text)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        is_last = step > STEPS + 1
+        page = pages.answer(HangUp()) if is_last else pages.answer(Answer(), next_page=f"{self._address}/{step}")
         self._answered_s[call] = time.monotonic()
-        await send({"type": "http.response.body", "body": text})
+        await answer(send, 200, page)
 
 
 class _Server(uvicorn.Server):
@@ -73,15 +64,15 @@ class _Server(uvicorn.Server):
 
 async def serve_pages(port: int, folder: Path) -> list[float]:
     """Until SIGTERM."""
-    pages = Pages(f"https://127.0.0.1:{port}")
+    served = Pages(f"https://127.0.0.1:{port}")
     configuration = uvicorn.Config(
-        pages, host="127.0.0.1", port=port, ssl_certfile=folder / "pages.pem", ssl_keyfile=folder / "pages.key",
+        served, host="127.0.0.1", port=port, ssl_certfile=folder / "pages.pem", ssl_keyfile=folder / "pages.key",
         log_level="error", lifespan="off", ws="none", timeout_graceful_shutdown=1,
     )  # fmt: skip
     server = _Server(configuration)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, setattr, server, "should_exit", True)
     await server.serve()
-    return pages.round_trips_ms
+    return served.round_trips_ms
 
 
 async def run_program() -> list[float]:

@@ -71,12 +71,12 @@ async def _load_day(
         slot = await custody.sealer.slot(account, category=category.code, day=Day.of(moment))
         sealed = slot.seal(pack_sealed(category, record), findable_values(category, record))
         record_id, where = RecordId.new(), sealed.context
-        head = (account.value, record_id.value, 0, where.day, where.slot, where.day + 90, moment)
+        head = (account.value, record_id.value, 0, where.day, where.slot, moment)
         plain = [to_column(getattr(record, name)) for name in names]
         rows.append((*head, sealed.blob, sealed.commitment, *plain))
         tokens += [(account.value, token, category.code, record_id.value) for token in sealed.tokens]
         kept.append((account.value, record_id.value, category.code, sealed.commitment))
-    columns = ["account_id", "record_id", "retention_class", "day", "slot", "due_day", "kept_at"]
+    columns = ["account_id", "record_id", "retention_class", "day", "slot", "kept_at"]
     columns += ["sealed", "commitment"]
     await owner.copy_records_to_table(category.table, schema_name="custody", records=rows, columns=[*columns, *names])
     await owner.copy_records_to_table("blind_index", schema_name="custody", records=tokens)

@@ -24,7 +24,7 @@ from sealwire.communications.accounting.spending import AccountSpending
 from sealwire.communications.messages.centre import PASSWORD_FILE
 from sealwire.communications.messages.opt_outs import OptOuts
 from sealwire.communications.messages.outbox import MessageOutbox
-from sealwire.doors.bench import message_centre
+from sealwire.doors import message_centre
 from sealwire.doors.bench.calling import cloud_processes, cpu_by_process
 from sealwire.doors.bench.scratch import CALLED, Scratch, lift_limits
 from sealwire.doors.supervisor import MESSENGER

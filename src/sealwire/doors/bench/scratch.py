@@ -12,6 +12,7 @@ from pathlib import Path
 from sealwire.config import Settings, load_settings
 from sealwire.custody.categories import standard_periods
 from sealwire.custody.lifecycle import Custody, connect_custody
+from sealwire.custody.retention.periods import admit
 from sealwire.doors.supervisor import Cloud, Part
 from sealwire.governance import accounts, agreements, spending
 from sealwire.governance.destinations import Destination
@@ -51,14 +52,15 @@ async def scratch_cloud(
                 chosen, dsn(chosen, "sealwire_service"), SystemClock(), connections_max=connections_max
             )
             try:
-                yield Scratch(chosen, cloud, custody, await _open_account(custody))
+                yield Scratch(chosen, cloud, custody, await open_account(custody))
             finally:
                 await custody.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _open_account(custody: Custody) -> Principal:
+async def open_account(custody: Custody) -> Principal:
+    """A new account with an agreement and a number."""
     account = AccountId.new()
     log = await custody.sequencer.open_log(account)
     await custody.keeper.create_account(account, log_vkey=log.vkey, periods=standard_periods())
@@ -67,6 +69,7 @@ async def _open_account(custody: Custody) -> Principal:
     clock = custody.clock
     async with custody.database.account(account) as connection:
         await accounts.create(connection, account, name="Bench", log_origin=log.origin, log_vkey=log.vkey, clock=clock)
+        await admit(connection, account, standard_periods())
         await agreements.accept_standard(
             connection, account, sha256=sha256, annex={}, accepted_by=principal.credential, clock=clock
         )

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from sealwire.config import Settings, load_settings
+from sealwire.custody.keys.holding.recoverable import recoverability
 from sealwire.doors.commands._options import DataOption
 from sealwire.doors.supervisor import Cloud
 
@@ -68,10 +69,14 @@ def _say_where(cloud: Cloud, console: Console) -> None:
         console.print(f"  authority for curl --cacert  {cloud.certificates.ca}")
     console.print(f"  calls                        sip:NUMBER@{settings.sip_listen}")
     console.print(f"  data                         {settings.data_dir}")
-    console.print(
-        "[yellow]not disaster-recoverable:[/] this keeper is the only holder of the keys; when this disk is lost, "
-        "everything is lost, backups included (docs/howto/what-if-i-lose-this-machine.md)"
-    )
+    found = recoverability(settings.keeper_dir)
+    if found.holders == 1:
+        console.print(
+            "[yellow]not disaster-recoverable:[/] this keeper is the only holder of the keys; when this disk is lost, "
+            "everything is lost, backups included (docs/howto/what-if-i-lose-this-machine.md)"
+        )
+    else:
+        console.print(found.sentence if found.is_recoverable else f"[yellow]{found.sentence}[/]")
     console.print("Ctrl-C stops everything.")
 
 

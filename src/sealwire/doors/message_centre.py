@@ -1,6 +1,6 @@
-"""A message centre for `bench messages`, by smpp34's server: takes every message and says that it was delivered.
+"""A message centre to try things out with, by smpp34's server: takes every message and says that it was delivered.
 
-`python -m sealwire.doors.bench.message_centre PORT`; `--submit HOST:PORT --messages N` is the bare client beside it.
+`python -m sealwire.doors.message_centre PORT`; `--submit HOST:PORT --messages N` is the bare client beside it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ async def submit(address: str, messages: int) -> dict[str, float]:
 
 def main() -> None:
     """Serve, or submit."""
-    parser = argparse.ArgumentParser(prog="sealwire.doors.bench.message_centre")
+    parser = argparse.ArgumentParser(prog="sealwire.doors.message_centre")
     parser.add_argument("port", type=int, nargs="?", default=0)
     parser.add_argument("--reply", default="", help="what every recipient answers")
     parser.add_argument("--submit", metavar="HOST:PORT")
