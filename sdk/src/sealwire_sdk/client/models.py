@@ -30,14 +30,27 @@ if TYPE_CHECKING:
         "webhook.test",
     ]
     """The kinds of event; names are stable."""
+    Extension = Literal["complexity", "number-of-requests"]
+    """Why an answer takes longer (Art. 12(3)): a closed list, so that it says nothing about anybody."""
     Outcome = Literal["done", "failed"]
     """The sign of a return code."""
-    Purpose = Literal["service-operation", "quality-assurance", "billing-dispute", "legal-claim", "subject-request"]
+    Purpose = Literal[
+        "service-operation",
+        "quality-assurance",
+        "billing-dispute",
+        "legal-claim",
+        "subject-request",
+        "statutory-retention",
+    ]
     """Why content is opened: a closed list, so that a log of purposes can be read (GDPR Art. 5(1)(b))."""
     Redaction = Literal["keep", "content", "all"]
     """What is erased when the message has come to its end: `keep` nothing, `content` its text, `all` its text and
     its record with both numbers. What it cost stays on the bill.
     """
+    Refusal = Literal[
+        "manifestly-unfounded", "excessive", "identity-not-shown", "not-held", "overriding-grounds", "legal-obligation"
+    ]
+    """Why a request is refused, and by what (Art. 11, 12(5), 12(6), 17(3), 21(1))."""
     Scope = Literal[
         "owner",
         "records:list",
@@ -53,6 +66,8 @@ if TYPE_CHECKING:
     """How the trunk is reached; with TLS the audio is SRTP, always."""
     BuiltInName = Literal["greeting", "voicemail", "echo", "not-in-service"]
     """Built in name."""
+    RestrictReason = Literal["accuracy-contested", "objection-pending", "processing-unlawful", "subject-needs-it"]
+    """As Art. 18(1) has it."""
     WebhookMadeState = Literal["active", "paused", "disabled"]
     """`disabled`: it took nothing for three days, or said 410."""
     WebhookSeenState = Literal["active", "paused", "disabled"]
@@ -62,12 +77,15 @@ else:  # a newer service may know more words than this
     Consent = str
     Direction = str
     Event = str
+    Extension = str
     Outcome = str
     Purpose = str
     Redaction = str
+    Refusal = str
     Scope = str
     Transport = str
     BuiltInName = str
+    RestrictReason = str
     WebhookMadeState = str
     WebhookSeenState = str
 
@@ -93,6 +111,8 @@ class AccountSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """UTC."""
     closed_at: dt.datetime | None
     """UTC, or null."""
+    country: str | None
+    """ISO 3166-1; null: the operator's."""
 
 
 class ActionDone(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -178,6 +198,23 @@ class ApplicationSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The last day it is kept; after it, it is erased by itself."""
     commitment: str
     """What the evidence log and every certificate know of this record (base64)."""
+    restricted: bool = False
+    """Restricted (GDPR Art. 18): it is kept, and opens for a subject request or a legal claim only."""
+
+
+class BackupsSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Backups seen."""
+
+    cycle_days: int
+    """Days from the base of a chain until all of the chain is destroyed."""
+    backups: int
+    """How many there are."""
+    oldest_made_at: dt.datetime | None
+    """When the oldest of them was begun."""
+    newest_made_at: dt.datetime | None
+    """When the newest of them was begun."""
+    next_end: dt.date | None
+    """After this day the next of them is destroyed."""
 
 
 class BillingContent(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -218,6 +255,8 @@ class BillingSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The last day it is kept; after it, it is erased by itself."""
     commitment: str
     """What the evidence log and every certificate know of this record (base64)."""
+    restricted: bool = False
+    """Restricted (GDPR Art. 18): it is kept, and opens for a subject request or a legal claim only."""
 
 
 class BillingSums(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -230,6 +269,25 @@ class BillingSums(msgspec.Struct, kw_only=True, omit_defaults=True):
     amount_millicents: int
     """In 1/1000 cent of the tariff's currency."""
     items: list[TariffSums]
+
+
+class BoundsSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Bounds seen."""
+
+    category: str
+    """As in the inventory."""
+    days_default: int
+    """Whole days; 0 is never."""
+    days_min: int
+    """The least without an instruction."""
+    days_max: int
+    """The most without an instruction."""
+    instructed_min: int
+    """The least by a signed instruction; 0 is never."""
+    instructed_max: int
+    """The most by a signed instruction."""
+    is_yours: bool
+    """False where the law says how long the operator keeps it."""
 
 
 class BuiltIn(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="kind", tag="built-in"):
@@ -286,6 +344,8 @@ class CallSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The last day it is kept; after it, it is erased by itself."""
     commitment: str
     """What the evidence log and every certificate know of this record (base64)."""
+    restricted: bool = False
+    """Restricted (GDPR Art. 18): it is kept, and opens for a subject request or a legal claim only."""
 
 
 class CallStarted(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -322,6 +382,61 @@ class Cipher(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     key: str
     iv: str
+
+
+class ClassSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A retention class of the account."""
+
+    retention_class: int
+    """Services point to it."""
+    name: str
+    """In your words."""
+
+
+class ClearField(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Clear field."""
+
+    name: str
+    reason: str
+    """Why it is not sealed."""
+
+
+class ClosureBegun(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Closure begun."""
+
+    closure: ClosureSeen
+    retrieval_token: str | None
+    """Shown once; null in a replayed answer."""
+    note: str
+
+
+class ClosurePage(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Closure page."""
+
+    items: list[ClosureSeen]
+    next_cursor: str | None
+    """Pass it as `cursor` for the next page; null on the last page."""
+
+
+class ClosureSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Closure seen."""
+
+    id: str
+    """The closure's id."""
+    account_id: str
+    """The account's id."""
+    state: str
+    """grace, cancelled, hidden, unreadable or removed."""
+    begun_at: dt.datetime
+    """UTC."""
+    ends_at: dt.datetime
+    """The end of the grace, UTC."""
+    levels: Levels
+    kept: list[KeptAfterClosure]
+    export: str
+    """Where what the account has is exported from during the grace."""
+    certificate: str | None
+    """Where the certificate is; null until the account is unreadable."""
 
 
 class Connect(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="action", tag="connect"):
@@ -476,6 +591,8 @@ class DeliverySeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """UTC, or null."""
     due_on: dt.date | None
     """The last day it is kept; after it, it is erased by itself."""
+    restricted: bool = False
+    """Restricted (GDPR Art. 18): it is kept, and opens for a subject request or a legal claim only."""
 
 
 class DestinationSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -512,6 +629,18 @@ class ErasurePage(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Pass it as `cursor` for the next page; null on the last page."""
 
 
+class ErasurePreview(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Erasure preview."""
+
+    erased: dict[str, int]
+    """Destroyed whole."""
+    without_the_person: dict[str, int]
+    """Stays for another party, without this one."""
+    held: dict[str, int]
+    """Restricted or under a legal hold: stays."""
+    kept_by_law: list[KeptByLaw]
+
+
 class ErasureSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Erasure seen."""
 
@@ -526,8 +655,25 @@ class ErasureSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     state: str
     """hidden, unreadable or removed."""
     levels: Levels
+    waits_for: str | None = None
+    """Which of the key holders have signed, while not all have: until then nothing is certified."""
     certificate: str | None
     """Where the certificate is; null until the records are unreadable."""
+
+
+class ExpiringSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Expiring seen."""
+
+    last_day: dt.date
+    """The last day they are kept."""
+    category: str
+    """As in the inventory."""
+    retention_class: int
+    """The retention class; 0 is the one without a name."""
+    records: int
+    """How many records."""
+    held: int
+    """How many more are due and stay because they are held."""
 
 
 class FirstCredential(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -567,6 +713,53 @@ class Health(msgspec.Struct, kw_only=True, omit_defaults=True):
     keeper: KeeperSeen | None
 
 
+class HeldPeriod(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Whole days of one category, records that are still to come included."""
+
+    category: str
+    """As in the inventory."""
+    first_day: dt.date
+    """The first day, UTC."""
+    last_day: dt.date
+    """The last day, UTC."""
+
+
+class HoldPage(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Hold page."""
+
+    items: list[HoldSeen]
+    next_cursor: str | None
+    """Pass it as `cursor` for the next page; null on the last page."""
+    in_force: HoldsInForce
+
+
+class HoldSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Hold seen."""
+
+    id: str
+    """The hold's id."""
+    kind: str
+    reason: str
+    reference: str | None
+    until: dt.date
+    """The last day it holds. There is no hold without an end."""
+    state: str
+    """placing (a moment only; no erasure overtakes it), in-force, releasing or released."""
+    records: int
+    """How many records it holds one by one."""
+    days: int
+    """How many whole days of a category and class it holds."""
+    placed_by: str
+    placed_at: dt.datetime
+    """UTC."""
+    released_by: str | None
+    """A credential, or the timetable."""
+    released_at: dt.datetime | None
+    """UTC, or null."""
+    released_because: str | None
+    """ended, withdrawn, ordered, settled or nothing-left."""
+
+
 class HoldingSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Holding seen."""
 
@@ -590,6 +783,14 @@ class HoldingSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     looks: list[LookSeen]
 
 
+class HoldsInForce(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Holds in force."""
+
+    holds: int
+    records: int
+    days: int
+
+
 class InclusionSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Inclusion seen."""
 
@@ -602,10 +803,60 @@ class InclusionSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Hashes in base64, leaf side first (RFC 6962)."""
 
 
+class InstructionKeySeen(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Instruction key seen."""
+
+    vkey: str
+    """A C2SP verifier key (Ed25519)."""
+    registered_by: str
+    """The credential's id."""
+    registered_at: dt.datetime
+    """UTC."""
+    retired_at: dt.datetime | None
+    """UTC, or null."""
+
+
+class InstructionKeys(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Instruction keys."""
+
+    items: list[InstructionKeySeen]
+
+
+class InstructionPage(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Instruction page."""
+
+    items: list[InstructionSeen]
+    next_cursor: str | None
+    """Pass it as `cursor` for the next page; null on the last page."""
+
+
+class InstructionSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Instruction seen."""
+
+    id: str
+    """The signed instruction that covers it."""
+    date: dt.date
+    """The day it bears."""
+    ground: str
+    """The legal ground it names."""
+    retention: list[SettingSaid]
+    note: str
+    """A C2SP signed note; its text is described in docs/formats/instruction.md."""
+    sha256: str
+    """Of its text; it stands in the log."""
+    vkey: str
+    """A C2SP verifier key (Ed25519)."""
+    given_by: str
+    """The credential's id."""
+    given_at: dt.datetime
+    """UTC."""
+
+
 class Inventory(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Inventory."""
 
     categories: list[InventoryLineSeen]
+    backups: BackupsSeen
 
 
 class InventoryLineSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -646,6 +897,25 @@ class KeeperSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     reason: str
     disaster_recoverable: bool
     note: str | None
+
+
+class KeptAfterClosure(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Kept after closure."""
+
+    what: str
+    """A category, or held-records."""
+    records: int
+    ground: str
+    until: dt.date
+    """The last day it is kept."""
+
+
+class KeptByLaw(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Kept by law."""
+
+    category: str
+    records: int
+    ground: str
 
 
 class Level(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -780,6 +1050,8 @@ class MediaSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The last day it is kept; after it, it is erased by itself."""
     commitment: str
     """What the evidence log and every certificate know of this record (base64)."""
+    restricted: bool = False
+    """Restricted (GDPR Art. 18): it is kept, and opens for a subject request or a legal claim only."""
 
 
 class MenuOption(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -835,6 +1107,8 @@ class MessageSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The last day it is kept; after it, it is erased by itself."""
     commitment: str
     """What the evidence log and every certificate know of this record (base64)."""
+    restricted: bool = False
+    """Restricted (GDPR Art. 18): it is kept, and opens for a subject request or a legal claim only."""
 
 
 class MessageSettings(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -988,6 +1262,8 @@ class OptOutSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """False: no more messages. True: wanted again."""
     due_on: dt.date
     """The last day it is kept; after it, it is erased by itself."""
+    restricted: bool = False
+    """Restricted (GDPR Art. 18): it is kept, and opens for a subject request or a legal claim only."""
 
 
 class OwnLimits(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -1042,6 +1318,21 @@ class PendingPage(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Pass it as `cursor` for the next page; null on the last page."""
 
 
+class PeriodSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Period seen."""
+
+    category: str
+    """As in the inventory."""
+    retention_class: int
+    """The retention class; 0 is the one without a name."""
+    days: int
+    """Whole days; 0 is never."""
+    in_force: bool
+    """The keeper knows; until it does, nothing of it expires."""
+    instruction: str | None
+    """The signed instruction that covers it."""
+
+
 class Play(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="action", tag="play"):
     """Play a media file of the account. For one encrypted before upload: its age identity or its cipher."""
 
@@ -1050,6 +1341,25 @@ class Play(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="action",
     stop_on: str = ""
     age_identity: str | None = None
     cipher: Cipher | None = None
+
+
+class PolicyLine(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Policy line."""
+
+    what: str
+    why: str
+    how_long: str
+
+
+class Preview(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Preview."""
+
+    settings: list[WouldGoSeen]
+    erased_now: int
+    """How many records."""
+    held: int
+    refused: str | None
+    """Why it would be refused; null when not."""
 
 
 class Program(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="kind", tag="program"):
@@ -1235,6 +1545,19 @@ class RecordingSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The last day it is kept; after it, it is erased by itself."""
     commitment: str
     """What the evidence log and every certificate know of this record (base64)."""
+    restricted: bool = False
+    """Restricted (GDPR Art. 18): it is kept, and opens for a subject request or a legal claim only."""
+
+
+class Rectify(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is wrong, and what is right."""
+
+    record: str
+    """The record's id."""
+    field: str
+    """A sealed field of the record."""
+    value: str
+    """What it should be."""
 
 
 class Redirect(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="action", tag="redirect"):
@@ -1242,6 +1565,40 @@ class Redirect(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="acti
 
     id: str = ""
     page: str
+
+
+class Register(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Register."""
+
+    operator: str
+    """As the operator calls itself."""
+    privacy_contact: str
+    processing: list[RegisterLine]
+    """Records of processing (GDPR Art. 30)."""
+    privacy_policy: list[PolicyLine]
+
+
+class RegisterLine(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Register line."""
+
+    category: str
+    article: str
+    """30(2) as a processor, 30(1) as a controller."""
+    role: str
+    purpose: str
+    what: str
+    personal_data: list[str]
+    """Sealed fields."""
+    in_the_clear: list[ClearField]
+    data_subjects: str
+    days_default: int
+    days_min: int
+    days_max: int
+    counts_from: str
+    """When its period starts."""
+    after_closure: str
+    measures: str
+    """Technical and organisational measures."""
 
 
 class Reject(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="action", tag="reject"):
@@ -1289,10 +1646,45 @@ class ReportSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The last day it is kept."""
 
 
+class Restrict(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Why nothing may be opened, and until when."""
+
+    reason: RestrictReason
+    """As Art. 18(1) has it."""
+    until: dt.date
+    """The last day; a hold without an end there is not."""
+
+
 class ResumeRecording(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="action", tag="resume_recording"):
     """Record on."""
 
     id: str = ""
+
+
+class RetentionCalendar(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Retention calendar."""
+
+    until: dt.date
+    days: list[ExpiringSeen]
+
+
+class RetentionChanged(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Retention changed."""
+
+    settings: list[WouldGoSeen]
+    erased_now: int
+    """How many records."""
+    held: int
+    in_force: bool
+    """The keeper was told; otherwise it is told as soon as it answers."""
+
+
+class RetentionSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Retention seen."""
+
+    bounds: list[BoundsSeen]
+    classes: list[ClassSeen]
+    periods: list[PeriodSeen]
 
 
 class ReturnCodeSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -1372,6 +1764,8 @@ class ServiceMade(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The longest call."""
     early_media: bool = False
     """Inbound: the application decides when to answer."""
+    retention_class: int = 0
+    """In which retention class its calls and recordings are kept."""
     id: str
     """The service's id."""
     created_at: dt.datetime
@@ -1406,6 +1800,8 @@ class ServiceSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The longest call."""
     early_media: bool = False
     """Inbound: the application decides when to answer."""
+    retention_class: int = 0
+    """In which retention class its calls and recordings are kept."""
     id: str
     """The service's id."""
     created_at: dt.datetime
@@ -1414,6 +1810,25 @@ class ServiceSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """UTC."""
     signs_with_old_secret_until: dt.datetime | None = None
     """UTC, or null."""
+
+
+class Setting(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """For how long one category is kept in one retention class."""
+
+    category: str
+    """As in the inventory."""
+    retention_class: int = 0
+    """The retention class; 0 is the one without a name."""
+    days: int
+    """Whole days; 0 is never."""
+
+
+class SettingSaid(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Setting said."""
+
+    category: str
+    retention_class: int
+    days: int
 
 
 class SigningSecretMade(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -1467,6 +1882,39 @@ class SubjectAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     holdings: list[HoldingSeen]
     searched_days: int
     """How many days of records were searched, over all categories."""
+
+
+class SubjectRequestPage(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Subject request page."""
+
+    items: list[SubjectRequestSeen]
+    next_cursor: str | None
+    """Pass it as `cursor` for the next page; null on the last page."""
+
+
+class SubjectRequestSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Subject request seen."""
+
+    id: str
+    """The request's id."""
+    kind: str
+    state: str
+    """received, identity-doubt, in-progress, extended, done, refused."""
+    received_at: dt.datetime
+    """UTC."""
+    due_on: dt.date
+    """By when the person must have an answer."""
+    overdue: bool
+    extended_for: str | None
+    refused_for: str | None
+    answered_at: dt.datetime | None
+    """UTC, or null."""
+    closed_at: dt.datetime | None
+    """UTC, or null."""
+    counts: dict[str, Any]
+    """What was found, by what became of it; `complete` says whether that is everything."""
+    erasures: list[str]
+    """Erasures made for it."""
 
 
 class TariffSums(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -1629,3 +2077,20 @@ class WebhookSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """UTC."""
     changed_at: dt.datetime
     """UTC."""
+
+
+class WouldGoSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Would go seen."""
+
+    category: str
+    """As in the inventory."""
+    retention_class: int
+    """The retention class; 0 is the one without a name."""
+    days: int
+    """Whole days; 0 is never."""
+    days_before: int
+    """Whole days; 0 is never."""
+    erased_now: int
+    """Records that go at once."""
+    held: int
+    """Records that would go and stay because they are held."""

@@ -29,6 +29,10 @@ from sealwire_sdk.client.models import (
     CallSeen,
     CallStarted,
     CardPolicy,
+    ClassSeen,
+    ClosureBegun,
+    ClosurePage,
+    ClosureSeen,
     Connect,
     ConsistencySeen,
     CredentialMade,
@@ -44,12 +48,21 @@ from sealwire_sdk.client.models import (
     DialRule,
     Direction,
     ErasurePage,
+    ErasurePreview,
     ErasureSeen,
     Event,
+    Extension,
     GetDigits,
     HangUp,
     Health,
+    HeldPeriod,
+    HoldPage,
+    HoldSeen,
     InclusionSeen,
+    InstructionKeys,
+    InstructionKeySeen,
+    InstructionPage,
+    InstructionSeen,
     Inventory,
     LimitsSeen,
     LiveCalls,
@@ -79,6 +92,7 @@ from sealwire_sdk.client.models import (
     PauseRecording,
     PendingPage,
     Play,
+    Preview,
     Program,
     ProgramMade,
     ProgramPage,
@@ -91,12 +105,19 @@ from sealwire_sdk.client.models import (
     RecordingPage,
     RecordingPolicy,
     RecordingSeen,
+    Rectify,
     Redaction,
     Redirect,
+    Refusal,
+    Register,
     Reject,
     ReportPage,
     ReportSeen,
+    Restrict,
     ResumeRecording,
+    RetentionCalendar,
+    RetentionChanged,
+    RetentionSeen,
     ReturnCodes,
     Ring,
     RunMenu,
@@ -108,11 +129,14 @@ from sealwire_sdk.client.models import (
     ServiceMade,
     ServicePage,
     ServiceSeen,
+    Setting,
     SigningSecretMade,
     StandardAgreement,
     StartRecording,
     StopRecording,
     SubjectAnswer,
+    SubjectRequestPage,
+    SubjectRequestSeen,
     Transfer,
     Transport,
     TransportChecked,
@@ -150,7 +174,12 @@ class Operations:
         self._wire.close()
 
     def create_account(
-        self, *, name: str, default_purpose: Purpose | None = None, idempotency_key: str | None = None
+        self,
+        *,
+        name: str,
+        country: str | None = None,
+        default_purpose: Purpose | None = None,
+        idempotency_key: str | None = None,
     ) -> AccountMade:
         """Make an account. With its own evidence log, its own keys, and a first credential of scope `owner`, whose
         secret is shown once.
@@ -160,7 +189,7 @@ class Operations:
                 Call(
                     "POST",
                     "/v1/accounts",
-                    body={"name": name, "default_purpose": given(default_purpose)},
+                    body={"name": name, "country": given(country), "default_purpose": given(default_purpose)},
                     key=idempotency_key,
                 )
             ),
@@ -246,6 +275,7 @@ class Operations:
         recording: RecordingPolicy | None = None,
         seconds_max: int | None = None,
         early_media: bool | None = None,
+        retention_class: int | None = None,
         idempotency_key: str | None = None,
     ) -> ServiceMade:
         """Make a service. Then point a number to it, or start calls with it. The signing secret of its pages is in
@@ -263,6 +293,7 @@ class Operations:
                         "recording": given(recording),
                         "seconds_max": given(seconds_max),
                         "early_media": given(early_media),
+                        "retention_class": given(retention_class),
                     },
                     key=idempotency_key,
                 )
@@ -296,6 +327,7 @@ class Operations:
         recording: RecordingPolicy | None = None,
         seconds_max: int | None = None,
         early_media: bool | None = None,
+        retention_class: int | None = None,
     ) -> ServiceMade:
         """Change a service. Fields that are left out stay. A secret is shown only when pages took the place of
         something else.
@@ -312,6 +344,7 @@ class Operations:
                         "recording": given(recording),
                         "seconds_max": given(seconds_max),
                         "early_media": given(early_media),
+                        "retention_class": given(retention_class),
                     },
                 )
             ),
@@ -1355,9 +1388,276 @@ class Operations:
             SubjectAnswer,
         )
 
+    def list_subject_requests(
+        self, *, cursor: str | None = None, limit: int | None = None, overdue: bool | None = None
+    ) -> SubjectRequestPage:
+        """List requests. The last received first, with states and deadlines, and without the people."""
+        return decoded(
+            self._wire.send(
+                Call("GET", "/v1/subject-requests", query={"cursor": cursor, "limit": limit, "overdue": overdue})
+            ),
+            SubjectRequestPage,
+        )
+
+    def iter_subject_requests(
+        self, *, limit: int | None = None, overdue: bool | None = None
+    ) -> Iterator[SubjectRequestSeen]:
+        """List requests, page after page, to the last."""
+        cursor: str | None = None
+        while True:
+            page = self.list_subject_requests(limit=limit, overdue=overdue, cursor=cursor)
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def create_subject_request(
+        self,
+        *,
+        kind: Literal["access", "erasure", "objection", "portability", "rectification", "restriction"],
+        identifier: str,
+        received_at: str | None = None,
+        recipient: str | None = None,
+        mixed_audio: bool | None = None,
+        rectify: Rectify | None = None,
+        restrict: Restrict | None = None,
+        idempotency_key: str | None = None,
+    ) -> SubjectRequestSeen:
+        """Receive a request. Who asks is sealed as a record of its own; the time to answer runs from the day it was
+        received. Erasure, rectification, restriction and objection need the scope `records:erase` too.
+        """
+        return decoded(
+            self._wire.send(
+                Call(
+                    "POST",
+                    "/v1/subject-requests",
+                    body={
+                        "kind": kind,
+                        "identifier": identifier,
+                        "received_at": given(received_at),
+                        "recipient": given(recipient),
+                        "mixed_audio": given(mixed_audio),
+                        "rectify": given(rectify),
+                        "restrict": given(restrict),
+                    },
+                    key=idempotency_key,
+                )
+            ),
+            SubjectRequestSeen,
+        )
+
+    def get_subject_request(self, request_id: str) -> SubjectRequestSeen:
+        """Look at a request. Its state, its deadline, and what was counted."""
+        return decoded(
+            self._wire.send(Call("GET", path_of("/v1/subject-requests/{request_id}", request_id=request_id))),
+            SubjectRequestSeen,
+        )
+
+    def preview_subject_request(self, request_id: str) -> ErasurePreview:
+        """See what erasing would do. What would go, what would stay without the person, what is held, and what a
+        law keeps. Changes nothing; what is looked at stands in the log.
+        """
+        return decoded(
+            self._wire.send(
+                Call(
+                    "POST",
+                    path_of("/v1/subject-requests/{request_id}/preview", request_id=request_id),
+                    repeatable=False,
+                )
+            ),
+            ErasurePreview,
+        )
+
+    def advance_subject_request(
+        self, request_id: str, *, to: Literal["done", "identity-doubt", "in-progress"]
+    ) -> SubjectRequestSeen:
+        """Take the next step. In doubt about who asks, at work, or done. Done carries out what was asked for:
+        erases, corrects, restricts or notes the objection; what was answered is searched for again, and when
+        there is more by now it is not done.
+        """
+        return decoded(
+            self._wire.send(
+                Call(
+                    "POST",
+                    path_of("/v1/subject-requests/{request_id}/advance", request_id=request_id),
+                    body={"to": to},
+                    repeatable=False,
+                )
+            ),
+            SubjectRequestSeen,
+        )
+
+    def extend_subject_request(self, request_id: str, *, reason: Extension) -> SubjectRequestSeen:
+        """Take two months more. Once, and with the reason, which the person must be told within the first month
+        (GDPR Art. 12(3)).
+        """
+        return decoded(
+            self._wire.send(
+                Call(
+                    "POST",
+                    path_of("/v1/subject-requests/{request_id}/extend", request_id=request_id),
+                    body={"reason": reason},
+                    repeatable=False,
+                )
+            ),
+            SubjectRequestSeen,
+        )
+
+    def refuse_subject_request(self, request_id: str, *, reason: Refusal) -> SubjectRequestSeen:
+        """Refuse a request. With the reason, which the person must be told, and that they may complain (GDPR Art.
+        12(4)).
+        """
+        return decoded(
+            self._wire.send(
+                Call(
+                    "POST",
+                    path_of("/v1/subject-requests/{request_id}/refuse", request_id=request_id),
+                    body={"reason": reason},
+                    repeatable=False,
+                )
+            ),
+            SubjectRequestSeen,
+        )
+
+    def answer_subject_request(self, request_id: str) -> bytes:
+        """Fetch the answer. JSON Lines: a line that begins the answer, a line for each record, and a summary that
+        says whether it is complete. Other people's data is left out. Streamed, each page under a leaf of its
+        own.
+        """
+        return self._wire.send(Call("GET", path_of("/v1/subject-requests/{request_id}/answer", request_id=request_id)))
+
+    def answer_subject_request_into(self, request_id: str, file: BinaryIO) -> int:
+        """Fetch the answer, piece by piece into `file`; the number of bytes."""
+        return self._wire.send_into(
+            Call("GET", path_of("/v1/subject-requests/{request_id}/answer", request_id=request_id)), file
+        )
+
+    def archive_subject_request(self, request_id: str) -> bytes:
+        """Fetch everything as an archive. The answer as JSON and CSV with the person's own audio, in a tar inside
+        one age file, sealed to the public key that the request came with: `age -d -i KEY answer.tar.age | tar
+        x`. The manifest has the SHA-256 of every file.
+        """
+        return self._wire.send(Call("GET", path_of("/v1/subject-requests/{request_id}/archive", request_id=request_id)))
+
+    def archive_subject_request_into(self, request_id: str, file: BinaryIO) -> int:
+        """Fetch everything as an archive, piece by piece into `file`; the number of bytes."""
+        return self._wire.send_into(
+            Call("GET", path_of("/v1/subject-requests/{request_id}/archive", request_id=request_id)), file
+        )
+
     def get_inventory(self) -> Inventory:
         """What do you hold for this account?. One line per category, empty ones included: absence is an answer too."""
         return decoded(self._wire.send(Call("GET", "/v1/inventory")), Inventory)
+
+    def get_register(self) -> Register:
+        """Records of processing, from the declarations. Made from the same declarations as storage and erasure,
+        under this operator's bounds; nothing is typed twice.
+        """
+        return decoded(self._wire.send(Call("GET", "/v1/register")), Register)
+
+    def get_retention(self) -> RetentionSeen:
+        """How long is what kept?. The bounds the operator sets, the classes you have named, and the periods in
+        force.
+        """
+        return decoded(self._wire.send(Call("GET", "/v1/retention")), RetentionSeen)
+
+    def name_retention_class(self, *, retention_class: int, name: str) -> ClassSeen:
+        """Name a retention class. A new class starts with the periods of class 0. Then set its own periods, and
+        point services to it.
+        """
+        return decoded(
+            self._wire.send(
+                Call("PUT", "/v1/retention/classes", body={"retention_class": retention_class, "name": name})
+            ),
+            ClassSeen,
+        )
+
+    def preview_retention(self, *, settings: list[Setting], instruction: str | None = None) -> Preview:
+        """What would a change erase?. Counts of what would go at once, held records apart. Opens nothing and
+        changes nothing.
+        """
+        return decoded(
+            self._wire.send(
+                Call(
+                    "POST",
+                    "/v1/retention/preview",
+                    body={"settings": settings, "instruction": given(instruction)},
+                    repeatable=False,
+                )
+            ),
+            Preview,
+        )
+
+    def change_retention(
+        self, *, settings: list[Setting], instruction: str | msgspec.UnsetType | None = msgspec.UNSET
+    ) -> RetentionChanged:
+        """Change retention periods. All settings or none. Shorter: what is past due goes now. Longer: what is kept
+        stays, unless it is gone already. Below or above the bounds a signed instruction has to say exactly this,
+        and is cited.
+        """
+        return decoded(
+            self._wire.send(
+                Call("PUT", "/v1/retention/periods", body={"settings": settings, "instruction": instruction})
+            ),
+            RetentionChanged,
+        )
+
+    def get_retention_calendar(self, *, days: int | None = None) -> RetentionCalendar:
+        """What expires on which day?. By last day, category and class. What is past due and on its way out stands
+        first.
+        """
+        return decoded(self._wire.send(Call("GET", "/v1/retention/calendar", query={"days": days})), RetentionCalendar)
+
+    def list_instruction_keys(self) -> InstructionKeys:
+        """List keys for instructions. Retired ones too: instructions signed by them stay what they are."""
+        return decoded(self._wire.send(Call("GET", "/v1/instruction-keys")), InstructionKeys)
+
+    def register_instruction_key(self, *, vkey: str) -> InstructionKeySeen:
+        """Register a key for instructions. The private key stays with you. The same key again changes nothing; a
+        retired one stays retired.
+        """
+        return decoded(
+            self._wire.send(Call("POST", "/v1/instruction-keys", body={"vkey": vkey}, repeatable=False)),
+            InstructionKeySeen,
+        )
+
+    def retire_instruction_key(self, *, vkey: str) -> InstructionKeySeen:
+        """Retire a key for instructions. Nothing signed by it is taken from now on."""
+        return decoded(
+            self._wire.send(Call("POST", "/v1/instruction-keys/retirement", body={"vkey": vkey}, repeatable=False)),
+            InstructionKeySeen,
+        )
+
+    def list_instructions(self, *, cursor: str | None = None, limit: int | None = None) -> InstructionPage:
+        """List instructions. Newest first, word for word."""
+        return decoded(
+            self._wire.send(Call("GET", "/v1/instructions", query={"cursor": cursor, "limit": limit})), InstructionPage
+        )
+
+    def iter_instructions(self, *, limit: int | None = None) -> Iterator[InstructionSeen]:
+        """List instructions, page after page, to the last."""
+        cursor: str | None = None
+        while True:
+            page = self.list_instructions(limit=limit, cursor=cursor)
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def give_instruction(self, *, note: str, idempotency_key: str | None = None) -> InstructionSeen:
+        """Give a signed instruction. Stored word for word, its hash in the log. It changes nothing by itself:
+        change-retention cites it.
+        """
+        return decoded(
+            self._wire.send(Call("POST", "/v1/instructions", body={"note": note}, key=idempotency_key)), InstructionSeen
+        )
+
+    def get_instruction(self, instruction_id: str) -> InstructionSeen:
+        """Look at an instruction. Word for word, with the key that signed it."""
+        return decoded(
+            self._wire.send(Call("GET", path_of("/v1/instructions/{instruction_id}", instruction_id=instruction_id))),
+            InstructionSeen,
+        )
 
     def get_limits(self) -> LimitsSeen:
         """Look at the account's limits. Caps, destinations, and what was spent today and this month (UTC)."""
@@ -1656,6 +1956,179 @@ class Operations:
         POLICY`.
         """
         return (self._wire.send(Call("GET", path_of("/v1/certificates/{erasure_id}", erasure_id=erasure_id)))).decode()
+
+    def list_holds(self, *, cursor: str | None = None, limit: int | None = None) -> HoldPage:
+        """List holds. Newest first, those that were released included."""
+        return decoded(self._wire.send(Call("GET", "/v1/holds", query={"cursor": cursor, "limit": limit})), HoldPage)
+
+    def iter_holds(self, *, limit: int | None = None) -> Iterator[HoldSeen]:
+        """List holds, page after page, to the last."""
+        cursor: str | None = None
+        while True:
+            page = self.list_holds(limit=limit, cursor=cursor)
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def place_hold(
+        self,
+        *,
+        kind: Literal["legal-hold", "restriction"],
+        reason: Literal[
+            "accuracy-contested",
+            "authority-order",
+            "evidence-preservation",
+            "litigation",
+            "objection-pending",
+            "processing-unlawful",
+            "subject-needs-it",
+        ],
+        until: dt.date,
+        reference: str | None = None,
+        records: list[str] | None = None,
+        number: str | None = None,
+        period: HeldPeriod | None = None,
+        idempotency_key: str | None = None,
+    ) -> HoldSeen:
+        """Hold records. What is held outlives its period, an erasure of its day and the closing of the account; an
+        erasure that names it is refused. By number: every record in which it occurs, on either side. What was
+        due meanwhile goes when it ends.
+        """
+        return decoded(
+            self._wire.send(
+                Call(
+                    "POST",
+                    "/v1/holds",
+                    body={
+                        "kind": kind,
+                        "reason": reason,
+                        "until": until,
+                        "reference": given(reference),
+                        "records": given(records),
+                        "number": given(number),
+                        "period": given(period),
+                    },
+                    key=idempotency_key,
+                )
+            ),
+            HoldSeen,
+        )
+
+    def get_hold(self, hold_id: str) -> HoldSeen:
+        """Look at a hold. Who placed it, why, until when, and what became of it."""
+        return decoded(self._wire.send(Call("GET", path_of("/v1/holds/{hold_id}", hold_id=hold_id))), HoldSeen)
+
+    def extend_hold(self, hold_id: str, *, until: dt.date) -> HoldSeen:
+        """Extend a hold. A later last day, as when a preservation order is prolonged. An earlier one is refused:
+        release it instead.
+        """
+        return decoded(
+            self._wire.send(
+                Call(
+                    "POST",
+                    path_of("/v1/holds/{hold_id}/extend", hold_id=hold_id),
+                    body={"until": until},
+                    repeatable=False,
+                )
+            ),
+            HoldSeen,
+        )
+
+    def release_hold(self, hold_id: str, *, because: Literal["ordered", "settled", "withdrawn"]) -> HoldSeen:
+        """Release a hold. What was due meanwhile, and no other hold holds, goes now: by an erasure of its own, with
+        its own certificate.
+        """
+        return decoded(
+            self._wire.send(
+                Call(
+                    "POST",
+                    path_of("/v1/holds/{hold_id}/release", hold_id=hold_id),
+                    body={"because": because},
+                    repeatable=False,
+                )
+            ),
+            HoldSeen,
+        )
+
+    def list_closures(self, *, cursor: str | None = None, limit: int | None = None) -> ClosurePage:
+        """List closures of all accounts. Newest first: which accounts are closing or closed, what stays of them and
+        until when.
+        """
+        return decoded(
+            self._wire.send(Call("GET", "/v1/closures", query={"cursor": cursor, "limit": limit})), ClosurePage
+        )
+
+    def iter_closures(self, *, limit: int | None = None) -> Iterator[ClosureSeen]:
+        """List closures of all accounts, page after page, to the last."""
+        cursor: str | None = None
+        while True:
+            page = self.list_closures(limit=limit, cursor=cursor)
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def begin_closure(self, *, grace_days: int, confirmation: str, idempotency_key: str | None = None) -> ClosureBegun:
+        """Close the account. Until the end of the grace everything can be read, opened and exported, nothing new is
+        kept, and the owner can call it off. Then calls are hung up and, within a minute, the keys of everything
+        but invoices and what is held are destroyed: unreadable here and in every backup. Nobody can undo that.
+        """
+        return decoded(
+            self._wire.send(
+                Call(
+                    "POST",
+                    "/v1/closures",
+                    body={"grace_days": grace_days, "confirmation": confirmation},
+                    key=idempotency_key,
+                )
+            ),
+            ClosureBegun,
+        )
+
+    def get_closure(self, closure_id: str) -> ClosureSeen:
+        """Follow a closure. How far it has come, level by level, and what stays. With the retrieval token also once
+        the account is closed.
+        """
+        return decoded(
+            self._wire.send(Call("GET", path_of("/v1/closures/{closure_id}", closure_id=closure_id))), ClosureSeen
+        )
+
+    def cancel_closure(self, closure_id: str) -> ClosureSeen:
+        """Call a closure off. Until the end of the grace: the account is open again at once, as if nothing had been
+        asked.
+        """
+        return decoded(
+            self._wire.send(
+                Call("POST", path_of("/v1/closures/{closure_id}/cancel", closure_id=closure_id), repeatable=False)
+            ),
+            ClosureSeen,
+        )
+
+    def get_closure_certificate(self, closure_id: str) -> str:
+        """Get a closure's certificate. A `.tlog-proof` file (C2SP) without personal data; made anew when the
+        account's rows are removed. Check it with `python -m sealwire_verifier certificate FILE --policy POLICY`.
+        """
+        return (
+            self._wire.send(Call("GET", path_of("/v1/closures/{closure_id}/certificate", closure_id=closure_id)))
+        ).decode()
+
+    def sum_closed_billing(
+        self, closure_id: str, *, from_: dt.datetime | None = None, to: dt.datetime | None = None
+    ) -> BillingSums:
+        """Sum what a closed account was charged. Amounts by day, item and tariff, which the statute obliges the
+        operator to keep; no numbers.
+        """
+        return decoded(
+            self._wire.send(
+                Call(
+                    "GET",
+                    path_of("/v1/closures/{closure_id}/billing-sums", closure_id=closure_id),
+                    query={"from": from_, "to": to},
+                )
+            ),
+            BillingSums,
+        )
 
     def get_log_key(self) -> str:
         """The log's key. The verifier key (C2SP signed-note) that your agreement's annex pins. Compare the two."""
