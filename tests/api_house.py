@@ -12,7 +12,7 @@ import socket
 import ssl
 import struct
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +25,9 @@ from sealwire.config import Settings
 from sealwire.custody.categories import ApplicationRecord, CallRecord, Recording
 from sealwire.custody.lifecycle import Custody, connect_custody
 from sealwire.doors.first_start import operator_credential_file
-from sealwire.doors.supervisor import API, KEEPER, SEQUENCER, WORKER, Cloud
+from sealwire.doors.supervisor import API, KEEPER, SEQUENCER, WORKER, Cloud, Part
 from sealwire.ground.clock import SystemClock
+from sealwire.ground.datafolder import DataFolder
 from sealwire.ground.postgres.cluster import dsn
 from sealwire.vocabulary import AccountId, ApplicationId, CallId, Day, HangupCause, Party, RecordId, ServiceId
 
@@ -216,11 +217,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def open_api_house() -> Iterator[ApiHouse]:
-    """Start the cloud on a folder of its own, and stop it."""
+def open_api_house(
+    *, parts: tuple[tuple[Part, ...], ...] = PARTS, secrets: Mapping[str, str] | None = None, **chosen: Any
+) -> Iterator[ApiHouse]:
+    """Start the cloud on a folder of its own, with settings of choice and secrets the operator laid down; stop it."""
     folder = Path(tempfile.mkdtemp(prefix="sealwire-api-")).resolve()
-    settings = Settings(data_dir=folder, api_listen=f"127.0.0.1:{free_port()}")
-    cloud = Cloud(settings, parts=PARTS)
+    settings = Settings(**({"api_listen": f"127.0.0.1:{free_port()}"} | chosen), data_dir=folder)
+    with DataFolder(settings):  # makes what it needs in there
+        for name, secret in (secrets or {}).items():
+            (settings.secrets_dir / name).write_text(secret)
+    cloud = Cloud(settings, parts=parts)
     try:
         asyncio.run(cloud.start())
         assert cloud.certificates is not None

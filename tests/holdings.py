@@ -4,20 +4,16 @@ takes every call, pages that keep calls waiting, and a message centre. For tests
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import datetime as dt
 import http.server
 import itertools
 import json
 import re
-import shutil
 import socket
-import ssl
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import wave
@@ -25,24 +21,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyrage
 
 from sealwire.communications.accounting.billing import keep_charges
 from sealwire.communications.accounting.port import Charge
 from sealwire.communications.messages.centre import PASSWORD_FILE
-from sealwire.config import Settings
 from sealwire.custody.lifecycle import Custody
 from sealwire.doors.api.resources.programs import EXAMPLE_REQUEST
-from sealwire.doors.first_start import operator_credential_file
-from sealwire.doors.supervisor import API, KEEPER, MESSENGER, SEQUENCER, SWITCHBOARD, WORKER, Cloud
+from sealwire.doors.supervisor import API, KEEPER, MESSENGER, SEQUENCER, SWITCHBOARD, WORKER
 from sealwire.governance.principals import Scope
-from sealwire.ground.datafolder import DataFolder
 from sealwire.vocabulary import Party
-from tests.api_house import Answer, ApiHouse, KeptCall, Tenant, tone
+from sealwire_sdk.instructions import InstructionKey, sign_instruction
+from tests.api_house import Answer, ApiHouse, KeptCall, Tenant, open_api_house, tone
 
+INSTRUCTION_KEY = InstructionKey.new("example.org/holdings")
 PARTS = ((KEEPER,), (SEQUENCER,), (WORKER, API, SWITCHBOARD, MESSENGER))
 CALLED = "+441632960123"
 CHARGES = [Charge("pstn-minute", 60, 1000, "t@1")]
@@ -68,12 +63,14 @@ class Ports:
     def pages(self) -> int:
         return self.first + 7
 
-    def settings(self, folder: Path) -> Settings:
+    @property
+    def settings(self) -> dict[str, str]:
         listen = [f"127.0.0.1:{self.first + each}" for each in range(6)]
-        return Settings(
-            data_dir=folder, api_listen=listen[0], sip_listen=listen[1], uas_listen=listen[3],
-            rtp_ports=f"{self.sound}-{self.sound + 199}", egress_allow="127.0.0.0/8", smsc=f"smpp://bench@{listen[5]}",
-        )  # fmt: skip
+        return {
+            "api_listen": listen[0], "sip_listen": listen[1], "uas_listen": listen[3],
+            "rtp_ports": f"{self.sound}-{self.sound + 199}", "egress_allow": "127.0.0.0/8",
+            "smsc": f"smpp://bench@{listen[5]}",
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -97,20 +94,13 @@ class Holdings:
 @contextmanager
 def open_whole_house(ports: Ports) -> Iterator[ApiHouse]:
     """Start a cloud with all of its parts, and what it calls and writes to."""
-    folder = Path(tempfile.mkdtemp(prefix="sealwire-whole-")).resolve()
-    settings = ports.settings(folder)
-    with DataFolder(settings):  # makes what it needs in there
-        (settings.secrets_dir / PASSWORD_FILE).write_text("bench\n")
-    cloud = Cloud(settings, parts=PARTS)
-    with _message_centre(ports.first + 5), _telephone(ports.telephone), _pages(ports.pages):
-        try:
-            asyncio.run(cloud.start())
-            assert cloud.certificates is not None
-            context = ssl.create_default_context(cafile=str(cloud.certificates.ca))
-            yield ApiHouse(settings, cloud, context, operator_credential_file(settings).read_text().strip())
-        finally:
-            asyncio.run(cloud.stop())
-            shutil.rmtree(folder, ignore_errors=True)
+    with (
+        _message_centre(ports.first + 5),
+        _telephone(ports.telephone),
+        _pages(ports.pages),
+        open_api_house(parts=PARTS, secrets={PASSWORD_FILE: "bench\n"}, **ports.settings) as running,
+    ):
+        yield running
 
 
 def furnish(house: ApiHouse, ports: Ports, name: str, number: str) -> Holdings:
@@ -129,6 +119,17 @@ def wav_file(seconds: float = 0.2) -> bytes:
     return written.getvalue()
 
 
+def signed_instruction(account: str) -> str:
+    """An instruction about this account's retention, in words that were never used before."""
+    ground = f"GDPR Art. 28(3)(a), policy {uuid4()}"
+    return sign_instruction(INSTRUCTION_KEY, account=account, ground=ground, retention=[("recording", 0, 7)])
+
+
+def key_pair() -> str:
+    """The public half of a new age key."""
+    return str(pyrage.x25519.Identity.generate().to_public())
+
+
 class _Furnishing:
     """The making of it, one thing after the other."""
 
@@ -143,11 +144,16 @@ class _Furnishing:
         secrets = {scope: self._credential(scope)["secret"] for scope in SCOPES}
         gone = self._credential(*SCOPES)
         self._ask("DELETE", f"/v1/credentials/{gone['id']}")
-        kept, erased = (self._house.keep_call(self._tenant, self._number) for _ in range(2))
+        kept, erased, to_hold = (self._house.keep_call(self._tenant, self._number) for _ in range(3))
+        self._ids["call-to-hold"] = str(to_hold.record)
         self._records(kept)
         self._webhooks()
         self._ids["erasures"] = self._made("/v1/erasures", {"ground": "instruction", "call": str(erased.call)})
+        until = (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=400)).isoformat()
+        hold = {"kind": "legal-hold", "reason": "litigation", "until": until}
+        self._ids["holds"] = self._made("/v1/holds", {**hold, "records": [self._ids["recordings"]]})
         self._ids["certificates"] = self._ids["erasures"]
+        self._closures()
         self._ids["reports"] = self._made("/v1/reports", {"of": "call-records", "format": "json"})
         for name in ("live-calls", "another-live-call", "redirected-live-call"):
             self._ids[name] = self.live_call()
@@ -176,8 +182,10 @@ class _Furnishing:
         self._ids["services"] = self._made("/v1/services", {"name": "waits", "direction": "both", "logic": logic})
         trunk = {"name": "telephone", "host": "127.0.0.1", "port": self._ports.telephone, "transport": "udp"}
         self._ids["trunks"] = self._made("/v1/trunks", trunk)
+        self._ask("POST", "/v1/instruction-keys", {"vkey": INSTRUCTION_KEY.vkey})
+        self._ids["instructions"] = self._made("/v1/instructions", {"note": signed_instruction(str(account))})
         self._ids["programs"] = self._made("/v1/programs", {"label": "x", "request": EXAMPLE_REQUEST})
-        key = str(pyrage.x25519.Identity.generate().to_public())
+        key = key_pair()
         self._ids["recipients"] = self._made("/v1/recipients", {"public_key": key, "label": "x"})
         self._ids["credentials"] = self._credential(Scope.READ)["id"]
         headers = {"Content-Type": "audio/wav", "Sealwire-Media-Name": "welcome.wav"}
@@ -198,6 +206,20 @@ class _Furnishing:
         message = {"from": self._number, "to": CALLED, "text": "See you at nine."}
         self._ids["messages"] = self._made("/v1/messages", message)
         self._ids["opt-outs"] = self._made("/v1/opt-outs", {"sender": self._number, "person": "+441632960124"})
+        asked = {"kind": "access", "identifier": "+441632960125", "recipient": key_pair()}
+        self._ids["subject-requests"] = self._made("/v1/subject-requests", asked)
+
+    def _closures(self) -> None:
+        """One that was called off, and `closed`: one that went its way, of an account that was made for it."""
+        sentence = "close this account and destroy its records"
+        gone, begin = self._house.tenant(f"Closed, beside {self._tenant.account}"), {"confirmation": sentence}
+        closed = self._ask("POST", "/v1/closures", begin | {"grace_days": 0}, secret=gone.secret).json
+        self._ids["closed"] = closed["closure"]["id"]
+        own = self._ask("POST", "/v1/closures", begin | {"grace_days": 30}).json["closure"]["id"]
+        self._ask("POST", f"/v1/closures/{own}/cancel")
+        self._ids["closures"] = own
+        address = f"/v1/closures/{self._ids['closed']}/certificate"
+        self._until(lambda: self._house.ask("GET", address, secret=self._house.operator).status == 200, address)
 
     def _webhooks(self) -> None:
         """One endpoint with a delivery on its way, and a delivery that ended because its endpoint was removed."""
@@ -250,7 +272,7 @@ class _Furnishing:
 @contextmanager
 def _message_centre(port: int) -> Iterator[None]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "sealwire.doors.bench.message_centre", str(port)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "sealwire.doors.message_centre", str(port)], stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None

@@ -102,10 +102,15 @@ class Story:
             await database.close()
 
 
+def stays_without_its_person(story: Story, one: Example) -> bool:
+    """Whether what is not sealed of it stays: a bill, a request. With its day all of it goes."""
+    return one.category.is_detachable and story.going.get((one.category.name, "day")) is not one
+
+
 async def check_hidden(story: Story, one: Example, row: StoredRecord) -> None:
     """It answers 410; a bill answers, and does not open."""
     custody = story.house.custody
-    if one.category.is_detachable:
+    if stays_without_its_person(story, one):
         assert await custody.open(story.principal, [one.record], purpose=SERVICE) == []
         return
     gone: RecordErased | None = None
@@ -127,8 +132,8 @@ async def check_unreadable(story: Story, one: Example, row: StoredRecord) -> Non
 async def check_removed(story: Story, one: Example, row: StoredRecord) -> None:
     """Neither row nor ciphertext nor object is left; of a bill the row is, with its amounts and without its seal."""
     left = await _as_owner(story, f"SELECT sealed FROM custody.{one.category.table} WHERE record_id = $1", one)
-    assert [each["sealed"] for each in left] == [b""] * one.category.is_detachable
-    if one.category.is_detachable:
+    assert [each["sealed"] for each in left] == [b""] * stays_without_its_person(story, one)
+    if stays_without_its_person(story, one):
         (bill,) = await story.house.custody.find(story.house.account, [one.record])
         assert bill.plain == row.plain
     if row.object_name is not None:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from sealwire.custody.categories import CATALOGUE
+from sealwire.custody.categories import CATALOGUE, Category
 from sealwire.custody.erasure import Ground
 from sealwire.custody.lifecycle import RecordErased, connect_custody
+from sealwire.custody.retention.classes import name_class
+from sealwire.custody.retention.periods import Wanted, change, settle, wanted
 from sealwire.doors.bench.scratch import Scratch, scratch_cloud
 from sealwire.doors.supervisor import Cloud
 from sealwire.ground.clock import SystemClock
 from sealwire.ground.postgres.cluster import dsn
 from sealwire.vocabulary import ErasureId
 
-from .acts import SERVICE, audio_of, erasure_at, keep_recording
+from .acts import SERVICE, audio_of, call_from, erasure_at, keep_recording
 from .conftest import RECORD_PARTS
 from .examples import keep_example
 
@@ -43,7 +46,14 @@ async def test_every_category_goes_by_itself_when_its_declaration_says(monkeypat
     """Of each category one record that is due tomorrow and one that is due the day after; the cloud goes on a day."""
     async with scratch_cloud(RECORD_PARTS) as scratch:
         due, young = {}, {}
+        await give_periods(
+            scratch, [wanted(each.name, 0, since_last_year()) for each in CATALOGUE if at_year_end(each)]
+        )
         for category in CATALOGUE:
+            if at_year_end(category):  # all of last year goes tomorrow, all of this year stays
+                due[category] = await keep_example(scratch.custody, scratch.account, category, days_ago=365)
+                young[category] = await keep_example(scratch.custody, scratch.account, category)
+                continue
             days = category.retention.days_default
             due[category] = await keep_example(scratch.custody, scratch.account, category, days_ago=days)
             young[category] = await keep_example(scratch.custody, scratch.account, category, days_ago=days - 1)
@@ -56,6 +66,69 @@ async def test_every_category_goes_by_itself_when_its_declaration_says(monkeypat
                 }
                 (opened,) = await later.custody.open(later.principal, [young[category].record], purpose=SERVICE)
                 assert opened.content.reveal() == young[category].sealed
+
+
+async def test_each_class_goes_by_its_own_period_and_a_longer_one_keeps_what_would_have_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Calls of one moment: class 0 keeps them 90 days, class 3 goes tomorrow, class 4 would but was made longer."""
+    async with scratch_cloud(RECORD_PARTS) as scratch:
+        clock, by = scratch.custody.clock, scratch.principal.credential
+        async with scratch.custody.database.account(scratch.account) as connection:
+            for number in (3, 4):
+                await name_class(connection, scratch.account, number, f"class {number}", by=by, clock=clock)
+        await give_periods(scratch, [wanted("call-record", number, 28) for number in (3, 4)])
+        ended_at = clock.now() - dt.timedelta(days=28)
+        kept = {
+            of_class: await scratch.custody.keep(
+                scratch.account, call_from(f"+44163296091{of_class}", ended_at=ended_at), retention_class=of_class
+            )
+            for of_class in (0, 3, 4)
+        }
+        await give_periods(scratch, [wanted("call-record", 4, 60)])
+        async with tomorrow(scratch, monkeypatch) as later:
+            await the_due_one_went(later, kept[3].record)
+            opened = await later.custody.open(later.principal, [kept[0].record, kept[4].record], purpose=SERVICE)
+            assert [int(each.stored.due_day) - int(each.stored.day) for each in opened] == [90, 60]
+
+
+async def test_a_period_that_is_made_shorter_takes_what_is_kept_already_and_its_keys() -> None:
+    async with scratch_cloud(RECORD_PARTS) as scratch:
+        now = scratch.custody.clock.now()
+        old, young = [
+            await scratch.custody.keep(
+                scratch.account, call_from(f"+44163296092{days}", ended_at=now - dt.timedelta(days=days * 10))
+            )
+            for days in (5, 1)
+        ]
+        (row,) = await scratch.custody.find(scratch.account, [old.record])
+        await give_periods(scratch, [wanted("call-record", 0, 30)])
+        await the_due_one_went(scratch, old.record)
+        assert await scratch.custody.open_stored(scratch.principal, [row], purpose=SERVICE) == []
+        (opened,) = await scratch.custody.open(scratch.principal, [young.record], purpose=SERVICE)
+        assert int(opened.stored.due_day) == int(opened.stored.day) + 30
+
+
+def at_year_end(category: Category) -> bool:
+    """Whether its period counts from the end of a calendar year."""
+    return category.retention.at_year_end
+
+
+def since_last_year() -> int:
+    """Days from the last day of last year to today."""
+    today = dt.datetime.now(dt.UTC).date()
+    return (today - dt.date(today.year - 1, 12, 31)).days
+
+
+async def give_periods(scratch: Scratch, settings: list[Wanted]) -> None:
+    """Change periods as the API does once it has checked them."""
+    custody, account = scratch.custody, scratch.account
+    async with custody.database.account(account) as connection:
+        await change(
+            connection, account, settings, instruction=None, by=scratch.principal.credential, backup_cycle_days=28,
+            clock=custody.clock,
+        )  # fmt: skip
+    assert await settle(custody.database, custody.keeper, account)
 
 
 @asynccontextmanager

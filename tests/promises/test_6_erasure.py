@@ -18,7 +18,7 @@ from sealwire.custody.categories import BY_NAME, CallRecord, LiveCall, Recording
 from sealwire.custody.eraser import Eraser
 from sealwire.custody.erasure import Ground
 from sealwire.custody.lifecycle import RecordErased, keeper_client
-from sealwire.custody.retention import expire_due
+from sealwire.custody.retention.expiry import expire_due
 from sealwire.custody.sealing.sealer import SlotRecalled
 from sealwire.doors.bench.scratch import Scratch
 from sealwire.evidence.client import SequencerClient
@@ -222,7 +222,7 @@ async def test_z_a_worker_that_dies_between_receipt_and_certificate_goes_on_from
         done = await erasure_at(scratch, erasure, "unreadable")
         assert done.receipts == halfway.receipts
         assert done.certificate is not None
-        again = await keeper.erase(scratch.account, erasure=str(erasure), leaves=[])
+        (again,) = await keeper.erase(scratch.account, erasure=str(erasure), leaves=[])
         assert again.erasure == str(erasure)
     finally:
         await keeper.close()

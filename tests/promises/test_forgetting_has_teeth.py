@@ -155,7 +155,7 @@ class LeavesTokens(Eraser):
 class LeavesDeadTokens(Eraser):
     """Deletes the tokens and leaves their bytes in the file."""
 
-    async def _drop_tokens(self, account: AccountId, records: list[RecordId]) -> None:
+    async def _drop_tokens(self, account: AccountId, records: list[RecordId], *_: Any) -> None:
         async with self._database.account(account) as connection:
             await connection.fetch(queries.remove_tokens, account.value, [record.value for record in records])
 

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import ssl
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sealwire.communications.messages.centre import PASSWORD_FILE
-from sealwire.config import Settings
-from sealwire.doors.first_start import operator_credential_file
-from sealwire.doors.supervisor import API, KEEPER, MESSENGER, SEQUENCER, WORKER, Cloud
+from sealwire.doors.supervisor import API, KEEPER, MESSENGER, SEQUENCER, WORKER
 from sealwire.governance import spending as rules
 from sealwire.governance.destinations import Destination
-from tests.api_house import ApiHouse, Tenant
-from tests.smsc.centre import PASSWORD, MessageCentre, free_port, open_centre
+from tests.api_house import ApiHouse, Tenant, open_api_house
+from tests.smsc.centre import PASSWORD, MessageCentre, open_centre
 
 pytestmark = pytest.mark.slow
 OURS, PERSON = "+441632960100", "+447700900123"
@@ -58,20 +52,8 @@ def centre() -> Iterator[Centre]:
 
 @pytest.fixture(scope="module")
 def house(centre: Centre) -> Iterator[ApiHouse]:
-    folder = Path(tempfile.mkdtemp(prefix="sealwire-messages-")).resolve()
-    settings = Settings(data_dir=folder, api_listen=f"127.0.0.1:{free_port() + 400}", smsc=centre.real.address)
-    settings.secrets_dir.mkdir(mode=0o700)
-    (settings.secrets_dir / PASSWORD_FILE).write_text(PASSWORD)
-    (folder / "FORMAT").write_text("1\n")
-    cloud = Cloud(settings, parts=PARTS)
-    try:
-        asyncio.run(cloud.start())
-        assert cloud.certificates is not None
-        context = ssl.create_default_context(cafile=str(cloud.certificates.ca))
-        yield ApiHouse(settings, cloud, context, operator_credential_file(settings).read_text().strip())
-    finally:
-        asyncio.run(cloud.stop())
-        shutil.rmtree(folder, ignore_errors=True)
+    with open_api_house(parts=PARTS, secrets={PASSWORD_FILE: PASSWORD}, smsc=centre.real.address) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -252,10 +252,10 @@ async def test_stopping_ends_live_calls_and_keeps_their_records(tmp_path: Path):
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
-async def load(house: House, *, calls: int, speak_seconds: float) -> dict[str, object]:
+async def load(house: House, *more: str, calls: int, speak_seconds: float) -> dict[str, object]:
     _, out = await run_program(
         *("sealwire.doors.call_load", "--to", house.uri(), "--json", "--pid", str(house.engine.worker_pids[0])),
-        *("--calls", str(calls), "--speak-seconds", str(speak_seconds)),
+        *("--calls", str(calls), "--speak-seconds", str(speak_seconds), *more),
     )
     return json.loads(out)
 
@@ -271,3 +271,15 @@ async def test_twenty_calls_at_once_lose_no_audio(tmp_path: Path):
     for call in ended:
         assert likeness(SPEECH, recorded(call)).correlation >= 0.9
         assert call.recordings[0].samples_padded < 0.5 * 8000
+
+
+@pytest.mark.slow
+async def test_callers_who_do_not_listen_are_recorded_as_those_who_do(tmp_path: Path):
+    async with open_house(tmp_path) as house:
+        report = await load(house, "--deaf", calls=3, speak_seconds=8)
+        ended = [await house.keeper.next_call() for _ in range(3)]
+        assert house.switchboard.frames_lost == 0
+    assert (report["answered"], report["ended_by_far_end"], report["concurrent"]) == (3, 3, 3)
+    for call in ended:
+        assert likeness(SPEECH, recorded(call)).correlation >= 0.9
+        assert call.recordings[0].samples > 7.5 * 8000

@@ -61,9 +61,9 @@ VALUES ($1, $1, $1, 1, 0, 1, 1, '');
 INSERT INTO custody.gone_day (account_id, category, retention_class, day, erasure_id) VALUES ($1, 1, 0, 1, $1);
 INSERT INTO custody.blind_index (account_id, token, category, record_id) VALUES ($1, 'token', 1, $1);
 INSERT INTO custody.live_call
-    (account_id, record_id, retention_class, day, slot, due_day, kept_at, sealed, commitment, call_id, started_at,
+    (account_id, record_id, retention_class, day, slot, kept_at, sealed, commitment, call_id, started_at,
      seen_at)
-VALUES ($1, $1, 0, 1, 1, 1, $2, '', '', $1, $2, $2);
+VALUES ($1, $1, 0, 1, 1, $2, '', '', $1, $2, $2);
 INSERT INTO evidence.mention (account_id, record_id, idx) VALUES ($1, $1, 1)
 """
 
@@ -160,7 +160,8 @@ async def test_without_an_account_the_service_sees_no_row_at_all(service: Sessio
 async def test_the_service_writes_no_row_into_another_account(service: Session, owner: Session, table: str) -> None:
     columns = await owner.fetchval(
         "SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute "
-        "WHERE attrelid = $1::text::regclass AND attnum > 0 AND attname <> 'account_id' AND NOT attisdropped", table,
+        "WHERE attrelid = $1::text::regclass AND attnum > 0 AND attname <> 'account_id' AND attgenerated = '' "
+        "AND NOT attisdropped", table,
     )  # fmt: skip
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
         await service.execute(
@@ -222,6 +223,12 @@ DUTIES_OF = {
     "custody.is_past": {"sealwire_worker"},
     "communications.accounts_with_messages": {"sealwire_service"},
     "communications.segments_of_receipts": {"sealwire_service"},
+    "custody.closures_of_all": {"sealwire_service"},
+    "custody.account_of_closure": {"sealwire_service"},
+    "custody.remove_of_closed": {"sealwire_worker"},
+    "custody.remove_payloads": {"sealwire_worker"},
+    "custody.tables_left": {"sealwire_worker"},
+    "custody.held_until": {"sealwire_worker"},
 }
 
 
@@ -252,6 +259,8 @@ async def test_functions_that_act_as_the_owner_are_called_by_whose_duty_it_is_an
         "governance.store_operator_credential(gen_random_uuid(), 'known', now())",
         "custody.rewrite_index_partition('custody.blind_index_0')",
         "custody.is_past('1'::xid8)",
+        "custody.remove_of_closed(gen_random_uuid(), 'governance.account', 1::smallint, '{}', 1)",
+        "custody.remove_payloads(gen_random_uuid(), 1)",
     ],
 )
 async def test_the_service_is_refused_the_functions_of_others(service: Session, call: str) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import signal
-import ssl
 import tempfile
 import threading
 import time
@@ -20,13 +19,10 @@ from standardwebhooks import Webhook
 
 from sealwire.communications.webhooks.announcer import OutboxAnnouncer
 from sealwire.communications.webhooks.events import Event
-from sealwire.config import Settings
 from sealwire.custody.lifecycle import Custody
-from sealwire.doors.first_start import operator_credential_file
-from sealwire.doors.supervisor import Cloud
 from sealwire.ground.clock import SystemClock
 from sealwire.vocabulary import CallId, DeliveryId, EndpointId
-from tests.api_house import PARTS, Answer, ApiHouse, Tenant, free_port
+from tests.api_house import Answer, ApiHouse, Tenant, open_api_house
 from tests.sites import Asked, Site, open_site
 
 QUALITY = {"Sealwire-Purpose": "quality-assurance"}
@@ -65,20 +61,8 @@ def customer() -> Iterator[Customer]:
 
 @pytest.fixture(scope="module")
 def house(customer: Customer) -> Iterator[ApiHouse]:
-    folder = Path(tempfile.mkdtemp(prefix="sealwire-webhooks-")).resolve()
-    settings = Settings(
-        data_dir=folder, api_listen=f"127.0.0.1:{free_port()}", egress_allow="127.0.0.1/32",
-        egress_ca=str(customer.site.ca),
-    )  # fmt: skip
-    cloud = Cloud(settings, parts=PARTS)
-    try:
-        asyncio.run(cloud.start())
-        assert cloud.certificates is not None
-        context = ssl.create_default_context(cafile=str(cloud.certificates.ca))
-        yield ApiHouse(settings, cloud, context, operator_credential_file(settings).read_text().strip())
-    finally:
-        asyncio.run(cloud.stop())
-        shutil.rmtree(folder, ignore_errors=True)
+    with open_api_house(egress_allow="127.0.0.1/32", egress_ca=str(customer.site.ca)) as running:
+        yield running
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pickle
 
 import pytest
 
-from sealwire.custody.categories import BY_CODE, CATALOGUE, CallRecord, category_of, standard_periods
+from sealwire.custody.categories import BY_CODE, CATALOGUE, BillingRecord, CallRecord, category_of, standard_periods
 from sealwire.custody.categories.codec import findable_values, pack_sealed, sql_type, unpack_sealed
 from sealwire.custody.categories.declaration import Retention, Role, plain, record_category, sealed
 from sealwire.custody.plaintext import Opened
@@ -95,7 +95,7 @@ def test_everything_derives_from_the_declaration(category) -> None:  # type: ign
         assert f"{field.name} {sql_type(field.type)}" in table
     for field in category.sealed_fields:
         assert f"\n    {field.name} " not in table
-    assert f"${10 + len(category.plain_fields) + 2 * category.has_media}" in statements(category).keep
+    assert f"${9 + len(category.plain_fields) + 2 * category.has_media}" in statements(category).keep
     assert f"{category.code}/0" in standard_periods()
     assert BY_CODE[category.code] is category
 
@@ -108,3 +108,19 @@ def test_opened_content_does_not_print_pickle_or_compare() -> None:
     with pytest.raises(TypeError):
         assert opened == opened
     assert opened.reveal()["caller"] == "+441632960101"
+
+
+def test_a_statutory_period_counts_from_the_end_of_its_calendar_year_so_a_year_is_one_day_of_the_tree() -> None:
+    billing, calls = category_of(BillingRecord), category_of(CallRecord)
+    moments = [dt.datetime(2026, 1, 1, tzinfo=dt.UTC), dt.datetime(2026, 12, 31, 23, 59, tzinfo=dt.UTC)]
+    assert {billing.day_at(moment).date for moment in moments} == {dt.date(2026, 12, 31)}
+    in_another_zone = dt.datetime(2027, 1, 1, 0, 30, tzinfo=dt.timezone(dt.timedelta(hours=1)))
+    assert billing.day_at(in_another_zone).date == dt.date(2026, 12, 31)
+    assert [calls.day_at(moment).date for moment in moments] == [dt.date(2026, 1, 1), dt.date(2026, 12, 31)]
+
+
+def test_standard_bounds_lie_within_what_may_ever_be_asked_for() -> None:
+    with pytest.raises(TypeError, match="ever"):
+        declare(code=204, retention=Retention(starts="at", days_default=5, days_min=0, days_max=9))
+    with pytest.raises(TypeError, match="ever"):
+        declare(code=205, retention=Retention(starts="at", days_default=5, days_min=1, days_max=9, most=8))

@@ -18,6 +18,7 @@ from sealwire.ground.postgres.cluster import Cluster
 from sealwire.ground.postgres.database import Database, DatabaseUnavailable
 from sealwire.ground.postgres.listener import Listener
 from sealwire.ground.postgres.schema import migrations_of
+from sealwire.vocabulary import AccountId
 
 LONG = "SELECT pg_sleep(30)"
 MIGRATIONS = migrations_of("ground", "sealwire.ground")
@@ -135,3 +136,52 @@ async def test_a_listener_hears_again_after_its_connection_was_ended(
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+OF_WHOM = "SELECT coalesce(current_setting('sealwire.account', true), '')"
+
+
+async def asked_within(database: Database, account: AccountId, statement: str) -> object:
+    async with database.account(account) as connection:
+        return await connection.fetchval(statement)
+
+
+async def test_an_account_is_set_within_its_transaction_and_nowhere_else(database: OpenDatabase) -> None:
+    service, account = await database(size_max=1), AccountId.new()
+    assert await asked_within(service, account, OF_WHOM) == str(account.value)
+    assert await service.call(OF_WHOM) == ""
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await asked_within(service, account, "SELECT 1 / 0")
+    assert await service.call(OF_WHOM) == ""
+
+
+async def test_whenever_it_is_cancelled_no_account_stays_set_on_a_connection(database: OpenDatabase) -> None:
+    service, account = await database(size_max=1), AccountId.new()
+    for ticks in range(40):
+        asking = asyncio.ensure_future(asked_within(service, account, "SELECT pg_sleep(0.002)::text"))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        assert await service.call(OF_WHOM) == "", ticks
+
+
+async def test_what_is_written_before_an_error_or_a_cancellation_is_not_there_afterwards(
+    database: OpenDatabase, owner: asyncpg.Connection[Any]
+) -> None:
+    service, account = await database(size_max=1), AccountId.new()
+    await owner.execute("CREATE TABLE public.noted (what text)")
+    await owner.execute("GRANT USAGE ON SCHEMA public TO sealwire_service")
+    await owner.execute("GRANT INSERT ON public.noted TO sealwire_service")
+
+    async def note(what: str, then: str) -> None:
+        async with service.account(account) as connection:
+            await connection.execute("INSERT INTO public.noted VALUES ($1)", what)
+            await connection.execute(then)
+
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await note("error", "SELECT 1 / 0")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(note("cancelled", LONG), 0.3)
+    await note("kept", "SELECT 1")
+    assert await owner.fetch("SELECT what FROM public.noted") == [("kept",)]

@@ -114,8 +114,11 @@ def prove(
     )
 
 
-def opened(keeper: Keeper, account: AccountId, items: list[SealedItem]) -> list[bytes | None]:
-    proof = prove(account, keeper.challenges.give(), [item.context for item in items])
+def opened(
+    keeper: Keeper, account: AccountId, items: list[SealedItem], *, purpose: str = "service-operation"
+) -> list[bytes | None]:
+    contexts = [item.context for item in items]
+    proof = prove(account, keeper.challenges.give(), contexts, changes={"purpose": purpose})
     return keeper.opening.records(account, proof, items)
 
 

@@ -51,7 +51,7 @@ async def test_a_record_goes_all_the_way_from_lease_to_erasure(client: KeeperCli
     lease = await lease_calls(client, account)
     items = [sealed_under(lease, offset, b"%d" % offset) for offset in range(3)]
     assert await opened_by(client, account, items) == [b"0", b"1", b"2"]
-    receipt = await client.erase(account, erasure="ers_1", leaves=[leaf_of(items[1])])
+    (receipt,) = await client.erase(account, erasure="ers_1", leaves=[leaf_of(items[1])])
     assert receipt.count == 1
     assert await opened_by(client, account, items) == [b"0", None, b"2"]
     status = await client.status()
@@ -82,7 +82,7 @@ async def test_a_released_block_is_not_recalled(client: KeeperClient) -> None:
         recalled.append(where)
 
     client.on_recall = note
-    await client.release(lease)
+    await client.give_back(lease)
     assert (await client.status()).leases_outstanding == 0
     await client.erase(account, erasure="ers_1", leaves=[], days=[CALLS])
     assert recalled == []

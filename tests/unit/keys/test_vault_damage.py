@@ -89,9 +89,9 @@ async def test_a_flipped_shard_is_refused_to_its_account_and_no_other(tmp_path: 
     with pytest.raises(VaultBroken):
         await keeper.lease(hurt, DayPath(1, 0, TODAY), HolderStub())
     with pytest.raises(VaultBroken):
-        await keeper.erase(hurt, erasure="ers_1", leaves=[], close_keeping=[])
+        await keeper.erase(hurt, erasure="ers_1", leaves=[], close_keeping=[], confirmed=True)
     await keeper.lease(sound, DayPath(1, 0, TODAY), HolderStub())
-    await keeper.erase(sound, erasure="ers_1", leaves=[], close_keeping=[])
+    await keeper.erase(sound, erasure="ers_1", leaves=[], close_keeping=[], confirmed=True)
     await keeper.close()
 
 
@@ -100,7 +100,7 @@ async def test_a_vault_of_a_later_version_is_refused_as_newer(tmp_path: Path, pa
     await filled(tmp_path)
     data = bytearray(only(tmp_path, pattern).read_bytes())
     for place in (8, 4096 + 8) if pattern == "epoch.slots" else (8,):
-        data[place] = 2
+        data[place] = 3
     only(tmp_path, pattern).write_bytes(data)
     before = contents(tmp_path)
     with pytest.raises(VaultNewer):

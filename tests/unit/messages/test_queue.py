@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Awaitable, Callable
 
+import asyncpg
 import pytest
-from tests.conftest import OpenDatabase
+from tests.conftest import ModuleDatabase, OpenDatabase
 
 from sealwire.communications.messages.queue import RECEIPT_WAIT, Due, Outcome, Queue, State, queries, standings
 from sealwire.communications.messages.receipts import Receipt
@@ -14,6 +16,9 @@ from sealwire.vocabulary import AccountId, MessageId, RecordId
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 LATER = NOW + dt.timedelta(minutes=1)
+ENQUEUE = "SELECT communications.enqueue_message($1, $2, $3, $4, $5::smallint, $6, $7, $8)"
+AN_ACCOUNT = """INSERT INTO governance.account (account_id, name, object_prefix, log_origin, log_vkey, created_at)
+VALUES ($1, 'test', $1::uuid::text, $1::uuid::text, '', $2) ON CONFLICT DO NOTHING"""
 
 
 @pytest.fixture
@@ -23,8 +28,10 @@ async def queue(database: OpenDatabase) -> Queue:
 
 async def put(queue: Queue, account: AccountId, *, segments: int = 1) -> MessageId:
     message = MessageId.new()
+    async with queue.database.account(account) as connection:
+        await connection.execute(AN_ACCOUNT, account.value, NOW)
     await queue.database.call(
-        queries.enqueue_message, account.value, message.value, "keep", RecordId.new().value, segments, NOW,
+        ENQUEUE, account.value, message.value, "keep", RecordId.new().value, segments, NOW,
         NOW + dt.timedelta(hours=1), None,
     )  # fmt: skip
     return message
@@ -90,6 +97,44 @@ async def test_receipts_of_one_message_that_are_noted_side_by_side_end_it(queue:
         names = [f"s{at}-{number}" for number in range(4)]
         message = await sent(queue, account, *names)
         await asyncio.gather(*(queue.put_receipts([Receipt(name, "delivered", 0)], LATER) for name in names))
+        assert await state_of(queue, account, message) is State.DELIVERED
+
+
+async def note_outcomes(queue: Queue, account: AccountId, messages: list[MessageId]) -> None:
+    dues = [Due(account, message, RecordId.new(), LATER, 1, frozenset()) for message in messages]
+    await queue.settle_outcomes([Outcome(due, State.SENT, {}, NOW) for due in dues], NOW)
+
+
+async def note_told(queue: Queue, account: AccountId, messages: list[MessageId]) -> None:
+    await queue.put_told(account, [(message, 1) for message in messages])
+
+
+async def note_settled(queue: Queue, account: AccountId, messages: list[MessageId]) -> None:
+    await queue.put_settled(account, [message.value for message in messages])
+
+
+@pytest.mark.parametrize("note", [note_outcomes, note_told, note_settled])
+async def test_whatever_else_is_noted_of_the_same_messages_receipts_are_noted(
+    queue: Queue, module_database: ModuleDatabase, note: Callable[..., Awaitable[None]]
+) -> None:
+    """A receipt that could not be noted is refused: not every centre says it again."""
+    account = AccountId.new()
+    names = {await sent(queue, account, name): name for name in (f"{note.__name__}-{at}" for at in range(20))}
+    messages = sorted(names)
+    owner = await asyncpg.connect(module_database.dsn("sealwire_owner"))
+    try:
+        async with owner.transaction():  # in the middle, so that both have held some before they meet
+            await owner.execute("SET LOCAL row_security = off")
+            await owner.execute(queries.hold_messages, account.value, [messages[10].value])
+            receipts = [Receipt(names[message], "delivered", 0) for message in messages]
+            noting = [asyncio.ensure_future(queue.put_receipts(receipts, LATER))]
+            await asyncio.sleep(0.2)
+            noting.append(asyncio.ensure_future(note(queue, account, messages[::-1])))
+            await asyncio.sleep(0.2)
+        await asyncio.gather(*noting)
+    finally:
+        await owner.close()
+    for message in messages:
         assert await state_of(queue, account, message) is State.DELIVERED
 
 

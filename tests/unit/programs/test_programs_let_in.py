@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -22,9 +21,11 @@ from sealwire.communications.control.port import ChannelState
 from sealwire.config import Settings
 from sealwire.doors import uas_gateway
 from sealwire.doors.uas_gateway import PortRefused, UasGateway
+from sealwire.governance import closing
 from sealwire.governance.programs.authority import program_authority
 from sealwire.ground.clock import SystemClock, TestClock
-from sealwire.vocabulary import HangupCause, ReturnCode
+from sealwire.ground.postgres.database import Database
+from sealwire.vocabulary import ClosureId, HangupCause, ReturnCode
 
 
 @pytest.fixture
@@ -104,10 +105,13 @@ async def test_closing_the_account_cuts_its_programs_and_nobody_elses(
     other = await new_account(house.database)
     await house.start(await house.register())
     await house.start(await house.register(account=other))
-    owner = await asyncpg.connect(module_database.dsn("sealwire_owner"))
-    await owner.execute("UPDATE governance.account SET closed_at = $2 WHERE account_id = $1",
-                        house.account.value, SystemClock().now())  # fmt: skip
-    await owner.close()
+    now = SystemClock().now()
+    async with house.database.account(house.account) as connection:
+        await closing.begin(connection, house.account, ClosureId.new(), now=now, closes_at=now)
+    worker = await Database.connect(module_database.dsn("sealwire_worker"), size_max=1)
+    async with worker.account(house.account) as connection:
+        assert await closing.close(connection, house.account, now=now) is not None
+    await worker.close()
     await house.until(lambda: len(house.directory.connections) == 1, seconds_max=2)
     assert house.directory.connections[0].identity.account == other
 
