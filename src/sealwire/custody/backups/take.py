@@ -135,7 +135,7 @@ async def _make(
     where, cluster = target or settings.backup_target or str(settings.backups_dir), Cluster(settings)
     key = backup_key(settings, may_make=True)
     await asyncio.to_thread(remove_unfinished, settings)  # (1)
-    name = f"{made_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    name = _named(settings, made_at)
     chain = [] if wants_base else continued(settings, where=where, key=key, now=made_at)  # (2)
     place = await asyncio.to_thread(Target.open, where, settings)
     taking = _Taking(settings, cluster, place, key, name, made_at, chain, [])
@@ -150,6 +150,13 @@ async def _make(
             manifest = await _fill(taking, keeper_epoch, effaceability_class)
         crash_point("backup-told-target")
         return await asyncio.to_thread(_name, here, manifest), manifest  # (7)
+
+
+def _named(settings: Settings, made_at: dt.datetime) -> str:
+    """A name that sorts after every backup made before, two of one second included: the newest is told by name."""
+    second = f"{made_at:%Y%m%dT%H%M%SZ}"
+    earlier = sum(1 for _ in settings.backups_dir.glob(f"{second}-*"))
+    return f"{second}-{earlier:02x}{secrets.token_hex(3)}"
 
 
 @contextmanager
