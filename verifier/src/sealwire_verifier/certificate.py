@@ -23,6 +23,7 @@ import datetime as dt
 import json
 import re
 from base64 import b64encode
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -56,7 +57,7 @@ _CERTIFICATE, _ERASURE = (re.compile(kind + r"_[0-9a-f]{32}") for kind in ("crt"
 _WHOLE_DAY = re.compile(r"(0|[1-9][0-9]{0,2})/(0|[1-9][0-9]?)/(0|[1-9][0-9]{0,4})")
 _WHOLE_DAY_MAX = (255, 15, 65_535)
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True)
@@ -199,30 +200,31 @@ def statement_at(
 
 
 def _check_statement(body: dict[str, Any], statement: dict[str, Any]) -> None:
+    about = {"type": "erasure.unreadable", "days": body["days"]}
+    check_stated({**about, **what_statements_share(body)}, statement, besides={"count", "commitments_root"})
+    must(body["certificate"][4:] == body["erasure"][4:], "certificate and erasure do not match")
+
+
+def what_statements_share(body: dict[str, Any]) -> dict[str, Any]:
+    """What the statement about an erasure or a closure must repeat of its certificate."""
     levels = body["levels"]
-    stated = {
-        "type": "erasure.unreadable",
-        "certificate": body["certificate"],
-        "account": body["account"],
-        "erasure": body["erasure"],
-        "ground": body["ground"],
-        "days": body["days"],
+    return {
+        **{name: body[name] for name in ("certificate", "account", "erasure", "ground", "effaceability_class")},
         "receipts_hash": digest(body["receipts"]),
         "hidden_at": levels["hidden"]["at"],
         "unreadable_at": levels["unreadable"]["at"],
         "epoch_before": levels["unreadable"]["epoch_before"],
         "epoch_after": levels["unreadable"]["epoch_after"],
         "gone_from_backups_by": levels["gone_from_backups"]["by"],
-        "effaceability_class": body["effaceability_class"],
         "limits_hash": digest(body["limits"]),
     }
+
+
+def check_stated(stated: dict[str, Any], statement: dict[str, Any], *, besides: AbstractSet[str] = frozenset()) -> None:
+    """The statement says what is stated, its own time, what `besides` names, and nothing else."""
     wrong = sorted(name for name, value in stated.items() if canonical(statement.get(name)) != canonical(value))
     must(not wrong, f"the logged statement says otherwise about: {', '.join(wrong)}")
-    must(
-        statement.keys() == {*stated, "at", "count", "commitments_root"},
-        "the logged statement has other members than a statement has",
-    )
-    must(body["certificate"][4:] == body["erasure"][4:], "certificate and erasure do not match")
+    must(statement.keys() == {*stated, "at", *besides}, "the logged statement has other members than a statement has")
 
 
 def check_receipt(receipt: dict[str, Any], body: dict[str, Any], policy: Policy) -> str:
@@ -251,6 +253,21 @@ def _check_levels(
     body: dict[str, Any], statement: dict[str, Any], head: Checkpoint, index: int
 ) -> dict[str, Any] | None:
     """The removal's own statement, when it is in the log."""
+    check_levels(body)
+    removed, removal = body["levels"]["removed"], None
+    if removed["state"] == "removed":
+        member, path = removed["statement"], tuple(note.decode(step) for step in removed["statement"]["path"])
+        removal = statement_at(member, leaf.ERASURE_REMOVED, member["index"], path, head)
+        about = {"type": "erasure.removed", "account": body["account"], "erasure": body["erasure"], "at": removed["at"]}
+        wrong = [name for name, value in about.items() if removal[name] != value]
+        must(not wrong and removal.keys() == {*about, "count", "commitments_root"}, "the removal says otherwise")
+        must(member["index"] > index and len(removed) == 3, "the removal stands before the statement")
+    check_times(body, statement)
+    return removal
+
+
+def check_levels(body: dict[str, Any]) -> None:
+    """The levels have their members, agree with the receipts, and the removal is pending or was done."""
     levels, receipts = body["levels"], body["receipts"]
     hidden, unreadable, removed = levels["hidden"], levels["unreadable"], levels["removed"]
     members = [set(level) for level in (hidden, unreadable, levels["gone_from_backups"])]
@@ -259,23 +276,19 @@ def _check_levels(
     must(all(r["destroyed_at"] <= unreadable["at"] for r in receipts), "a key died later than the certificate says")
     must(unreadable["epoch_before"] == min(r["epoch_before"] for r in receipts), "the first epoch is not theirs")
     must(unreadable["epoch_after"] == max(r["epoch_after"] for r in receipts), "the last epoch is not theirs")
-    removal = None
-    times = [hidden["at"], unreadable["at"], statement["at"]]
-    if removed["state"] == "removed":
-        member, path = removed["statement"], tuple(note.decode(step) for step in removed["statement"]["path"])
-        removal = statement_at(member, leaf.ERASURE_REMOVED, member["index"], path, head)
-        about = {"type": "erasure.removed", "account": body["account"], "erasure": body["erasure"], "at": removed["at"]}
-        wrong = [name for name, value in about.items() if removal[name] != value]
-        must(not wrong and removal.keys() == {*about, "count", "commitments_root"}, "the removal says otherwise")
-        must(member["index"] > index and len(removed) == 3, "the removal stands before the statement")
-        times.append(removed["at"])
-    else:
-        must(removed == {"at": None, "state": "pending"}, "the removal is neither pending nor removed")
+    is_pending = removed == {"at": None, "state": "pending"}
+    must(removed["state"] == "removed" or is_pending, "the removal is neither pending nor removed")
+
+
+def check_times(body: dict[str, Any], statement: dict[str, Any]) -> None:
+    """Hidden, unreadable, stated, removed: in this order; gone from backups on a day after them."""
+    levels = body["levels"]
+    times = [levels["hidden"]["at"], levels["unreadable"]["at"], statement["at"]]
+    times += [levels["removed"]["at"]] if levels["removed"]["state"] == "removed" else []
     last_day = levels["gone_from_backups"]["by"]
-    must(all(is_moment(time) for time in times) and bool(_DAY.fullmatch(last_day)), "not a time")
+    must(all(is_moment(time) for time in times) and bool(DAY.fullmatch(last_day)), "not a time")
     dt.date.fromisoformat(last_day)
-    must(times == sorted(times) and last_day >= unreadable["at"][:10], "the times are not in order")
-    return removal
+    must(times == sorted(times) and last_day >= levels["unreadable"]["at"][:10], "the times are not in order")
 
 
 def is_moment(text: str) -> bool:
@@ -326,8 +339,18 @@ def _check_kept(body: dict[str, Any], head: Checkpoint, last_index: int) -> None
 
 
 def _check_limits(body: dict[str, Any]) -> None:
+    check_limits(body, limits_of(weakest_class(body)))
+
+
+def weakest_class(body: dict[str, Any]) -> str:
+    """The effaceability class that all holders together deserve."""
+    return CLASSES[min(CLASSES.index(receipt["effaceability_class"]) for receipt in body["receipts"])]
+
+
+def check_limits(body: dict[str, Any], limits: list[str]) -> None:
     """The sentences were fixed by the statement, before any witness could sign: witnesses change nothing in them."""
-    weakest = CLASSES[min(CLASSES.index(receipt["effaceability_class"]) for receipt in body["receipts"])]
-    must(body["effaceability_class"] == weakest, "the effaceability class is not the weakest of the holders")
-    must(body["limits"] == limits_of(weakest), "the limits are not exactly those that apply")
+    must(
+        body["effaceability_class"] == weakest_class(body), "the effaceability class is not the weakest of the holders"
+    )
+    must(body["limits"] == limits, "the limits are not exactly those that apply")
     must(body["witnessed"] == NOT_WITNESSED, "witnesses are claimed")

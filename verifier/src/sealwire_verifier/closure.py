@@ -25,7 +25,7 @@ from typing import Any
 
 from sealwire_verifier import certificate as erasure
 from sealwire_verifier import leaf, note
-from sealwire_verifier.certificate import CLASSES, NOT_WITNESSED, canonical, digest, limits_of, parse_canonical
+from sealwire_verifier.certificate import DAY, digest, limits_of, parse_canonical
 from sealwire_verifier.errors import NotProved, must, step
 from sealwire_verifier.policy import Policy
 from sealwire_verifier.proof import Proof
@@ -42,7 +42,6 @@ LIMIT_KEPT = (
 _IDS = {name: re.compile(kind + r"_[0-9a-f]{32}") for name, kind in
         {"closure": "clo", "certificate": "crt", "erasure": "ers"}.items()}  # fmt: skip
 _WHAT = re.compile(r"[a-z][a-z-]{0,39}")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _PATHS_DOMAIN = b"sealwire/paths/v1\n"
 
 
@@ -147,28 +146,9 @@ def _check_form(body: dict[str, Any]) -> None:
 
 
 def _check_statement(body: dict[str, Any], statement: dict[str, Any]) -> None:
-    levels = body["levels"]
-    stated = {
-        "type": "closure.unreadable",
-        "certificate": body["certificate"],
-        "closure": body["closure"],
-        "erasure": body["erasure"],
-        "account": body["account"],
-        "ground": body["ground"],
-        "branches_kept": body["branches_kept"],
-        "kept_hash": digest(body["kept"]),
-        "receipts_hash": digest(body["receipts"]),
-        "hidden_at": levels["hidden"]["at"],
-        "unreadable_at": levels["unreadable"]["at"],
-        "epoch_before": levels["unreadable"]["epoch_before"],
-        "epoch_after": levels["unreadable"]["epoch_after"],
-        "gone_from_backups_by": levels["gone_from_backups"]["by"],
-        "effaceability_class": body["effaceability_class"],
-        "limits_hash": digest(body["limits"]),
-    }
-    wrong = sorted(name for name, value in stated.items() if canonical(statement.get(name)) != canonical(value))
-    must(not wrong, f"the logged statement says otherwise about: {', '.join(wrong)}")
-    must(statement.keys() == {*stated, "at"}, "the logged statement has other members than a statement has")
+    about = {"type": "closure.unreadable", "closure": body["closure"], "branches_kept": body["branches_kept"]}
+    kept = {"kept_hash": digest(body["kept"])}
+    erasure.check_stated({**about, **kept, **erasure.what_statements_share(body)}, statement)
 
 
 def _check_receipt(receipt: dict[str, Any], body: dict[str, Any], policy: Policy) -> str:
@@ -180,22 +160,10 @@ def _check_receipt(receipt: dict[str, Any], body: dict[str, Any], policy: Policy
 
 def _check_levels(body: dict[str, Any], statement: dict[str, Any]) -> dict[str, Any] | None:
     """The removal as the certificate shows it; None while it is pending."""
-    levels, receipts = body["levels"], body["receipts"]
-    hidden, unreadable, removed = levels["hidden"], levels["unreadable"], levels["removed"]
-    members = [set(level) for level in (hidden, unreadable, levels["gone_from_backups"])]
-    expected = [{"at"}, {"at", "epoch_before", "epoch_after"}, {"by"}]
-    must(members == expected and len(levels) == 4, "the levels have other members than levels have")
-    must(all(r["destroyed_at"] <= unreadable["at"] for r in receipts), "a key died later than the certificate says")
-    must(unreadable["epoch_before"] == min(r["epoch_before"] for r in receipts), "the first epoch is not theirs")
-    must(unreadable["epoch_after"] == max(r["epoch_after"] for r in receipts), "the last epoch is not theirs")
-    is_removed = removed["state"] == "removed"
-    must(is_removed or removed == {"at": None, "state": "pending"}, "the removal is neither pending nor removed")
-    times = [hidden["at"], unreadable["at"], statement["at"], *([removed["at"]] if is_removed else [])]
-    last_day = levels["gone_from_backups"]["by"]
-    must(all(erasure.is_moment(time) for time in times) and bool(_DAY.fullmatch(last_day)), "not a time")
-    dt.date.fromisoformat(last_day)
-    must(times == sorted(times) and last_day >= unreadable["at"][:10], "the times are not in order")
-    return removed if is_removed else None
+    erasure.check_levels(body)
+    erasure.check_times(body, statement)
+    removed: dict[str, Any] = body["levels"]["removed"]
+    return removed if removed["state"] == "removed" else None
 
 
 def _check_removal(body: dict[str, Any], told: dict[str, Any], *, is_later: bool) -> None:
@@ -218,7 +186,7 @@ def _check_kept(entry: dict[str, Any], body: dict[str, Any]) -> str:
     must(isinstance(what, str) and _WHAT.fullmatch(what) is not None, "what was kept is no category")
     must(isinstance(ground, str) and 0 < len(ground) <= 300, "what was kept has no ground")
     must(type(records) is int and records > 0, "what was kept is not counted")
-    must(isinstance(until, str) and _DAY.fullmatch(until) is not None, "what was kept has no last day")
+    must(isinstance(until, str) and DAY.fullmatch(until) is not None, "what was kept has no last day")
     dt.date.fromisoformat(until)
     is_held = any(receipt.get("held") for receipt in body["receipts"])
     must(len(body["branches_kept"]) > 1 or is_held, "something was kept, and neither a branch nor a hold was")
@@ -226,7 +194,4 @@ def _check_kept(entry: dict[str, Any], body: dict[str, Any]) -> str:
 
 
 def _check_limits(body: dict[str, Any]) -> None:
-    weakest = CLASSES[min(CLASSES.index(receipt["effaceability_class"]) for receipt in body["receipts"])]
-    must(body["effaceability_class"] == weakest, "the effaceability class is not the weakest of the holders")
-    must(body["limits"] == limits_of_closure(weakest), "the limits are not exactly those that apply")
-    must(body["witnessed"] == NOT_WITNESSED, "witnesses are claimed")
+    erasure.check_limits(body, limits_of_closure(erasure.weakest_class(body)))
