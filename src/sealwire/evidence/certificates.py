@@ -12,7 +12,7 @@ import datetime as dt
 import json
 import time
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -116,10 +116,6 @@ async def _next_statement(
 
 def unreadable_payload(origin: str, request: CertificateRequest, now: dt.datetime) -> dict[str, object]:
     """What the log says once the keys are destroyed; later certificates must say the same."""
-    receipts = [dict(receipt) for receipt in request.receipts]
-    classes = [form.CLASSES.index(receipt["effaceability_class"]) for receipt in receipts]
-    effaceability_class = form.CLASSES[min(classes)]
-    gone_at = [] if request.unreadable_at is None else [rfc3339(request.unreadable_at)]
     return {
         "account": origin,
         "at": rfc3339(now),
@@ -129,14 +125,26 @@ def unreadable_payload(origin: str, request: CertificateRequest, now: dt.datetim
         "days": sorted(request.days),
         "count": len(request.commitments),
         "commitments_root": _base64(root_of(sorted(request.commitments))),
-        "receipts_hash": form.digest(receipts),
         "hidden_at": rfc3339(request.hidden_at),
-        "unreadable_at": max([*gone_at, *(receipt["destroyed_at"] for receipt in receipts)]),
-        "epoch_before": min(receipt["epoch_before"] for receipt in receipts),
-        "epoch_after": max(receipt["epoch_after"] for receipt in receipts),
         "gone_from_backups_by": request.gone_from_backups_by.isoformat(),
-        "effaceability_class": effaceability_class,
-        "limits_hash": form.digest(form.limits_of(effaceability_class)),
+        **receipts_told(request.receipts, request.unreadable_at, limits_of=form.limits_of),
+    }
+
+
+def receipts_told(
+    receipts: Sequence[Mapping[str, Any]], unreadable_at: dt.datetime | None, *, limits_of: Callable[[str], list[str]]
+) -> dict[str, object]:
+    """What a statement says because of the holders' receipts: the last time, the epochs, the weakest class."""
+    told = [dict(receipt) for receipt in receipts]
+    weakest = form.CLASSES[min(form.CLASSES.index(receipt["effaceability_class"]) for receipt in told)]
+    gone_at = [] if unreadable_at is None else [rfc3339(unreadable_at)]
+    return {
+        "receipts_hash": form.digest(told),
+        "unreadable_at": max([*gone_at, *(receipt["destroyed_at"] for receipt in told)]),
+        "epoch_before": min(receipt["epoch_before"] for receipt in told),
+        "epoch_after": max(receipt["epoch_after"] for receipt in told),
+        "effaceability_class": weakest,
+        "limits_hash": form.digest(limits_of(weakest)),
     }
 
 

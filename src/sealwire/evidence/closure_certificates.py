@@ -18,7 +18,7 @@ from typing import Any
 import rfc8785
 
 from sealwire.evidence import reader
-from sealwire.evidence.certificates import CertificatePending, certificate_id
+from sealwire.evidence.certificates import CertificatePending, certificate_id, receipts_told
 from sealwire.evidence.client import SequencerClient
 from sealwire.evidence.leaves import LeafClass
 from sealwire.evidence.log import queries
@@ -93,26 +93,19 @@ def _missing(
 
 def unreadable_payload(origin: str, request: ClosureCertificateRequest, now: dt.datetime) -> dict[str, object]:
     """What the log says once the keys are destroyed; later certificates must say the same."""
-    receipts = [dict(receipt) for receipt in request.receipts]
-    weakest = form.CLASSES[min(form.CLASSES.index(receipt["effaceability_class"]) for receipt in receipts)]
-    unreadable_at = max([rfc3339(request.unreadable_at), *(receipt["destroyed_at"] for receipt in receipts)])
+    told = receipts_told(request.receipts, request.unreadable_at, limits_of=closure_form.limits_of_closure)
     return {
         "account": origin,
-        "at": max(rfc3339(now), unreadable_at),
+        "at": max(rfc3339(now), str(told["unreadable_at"])),
         "certificate": certificate_id(request.erasure),
         "closure": str(request.closure),
         "erasure": str(request.erasure),
         "ground": closure_form.GROUND,
         "branches_kept": sorted(request.branches_kept),
         "kept_hash": form.digest([dict(entry) for entry in request.kept]),
-        "receipts_hash": form.digest(receipts),
         "hidden_at": rfc3339(request.hidden_at),
-        "unreadable_at": unreadable_at,
-        "epoch_before": min(receipt["epoch_before"] for receipt in receipts),
-        "epoch_after": max(receipt["epoch_after"] for receipt in receipts),
         "gone_from_backups_by": request.gone_from_backups_by.isoformat(),
-        "effaceability_class": weakest,
-        "limits_hash": form.digest(closure_form.limits_of_closure(weakest)),
+        **told,
     }
 
 
