@@ -1,4 +1,4 @@
-"""What tests share: one real PostgreSQL for the whole run, and a database of its own for each test module."""
+"""What tests share: one real PostgreSQL for each process of a run, and a database of its own for each test module."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from sealwire.config import Settings
 from sealwire.doors.schemas import all_migrations
 from sealwire.ground.postgres.cluster import OWNER, Cluster
 from sealwire.ground.postgres.database import Database
+from tests.turns import Turns
 
 # How long an example takes says something about the machine, not about the rule.
 hypothesis.settings.register_profile("house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -25,6 +26,11 @@ hypothesis.settings.load_profile("house")
 
 TEMPLATE = "house_template"
 OpenDatabase = Callable[..., Awaitable[Database]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):  # one of several processes of a run
+        config.pluginmanager.register(Turns())
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import shutil
 import socket
 import time
@@ -17,6 +16,7 @@ from sealwire.communications.calls.events import DigitHeard, LegAnswered, LegEnd
 from sealwire.communications.switches.baresip.engine import BaresipEngine
 from sealwire.communications.switches.port import DialTarget, Engine, Leg
 from sealwire.vocabulary import Party
+from tests import ports
 
 SCENARIOS = Path(__file__).parent / "promises" / "sipp"
 CALLER = Party("+441632960123")
@@ -106,7 +106,7 @@ class EngineHouse:
 
 @asynccontextmanager
 async def open_engine(folder: Path, **settings: object) -> AsyncIterator[EngineHouse]:
-    address = f"127.0.0.1:{free_sip_port()}"
+    address = f"127.0.0.1:{ports.take(2)}"  # the next one is for TLS
     given = {"sip_listen": address, "rtp_ports": free_rtp_ports(), "work_dir": folder / f"engine-{address[10:]}"}
     engine = BaresipEngine(**(given | settings))  # type: ignore[arg-type]
     house = EngineHouse(engine, address)
@@ -123,14 +123,6 @@ async def until(true, seconds: float = 5.0) -> None:
             await asyncio.sleep(0.02)
 
 
-def free_sip_port() -> int:
-    """A port free for UDP and TCP, and the next one too, as TLS would take it."""
-    for port in random.sample(range(21000, 21200, 2), 100):
-        if all(_is_free(kind, port + more) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM) for more in (0, 1)):
-            return port
-    raise AssertionError("no free SIP port between 21000 and 21200")
-
-
 def _is_free(kind: socket.SocketKind, port: int) -> bool:
     with socket.socket(socket.AF_INET, kind) as probe:
         try:
@@ -141,7 +133,7 @@ def _is_free(kind: socket.SocketKind, port: int) -> bool:
 
 
 def free_rtp_ports() -> str:
-    first = random.randrange(21400, 21900, 20)
+    first = ports.take(40)
     return f"{first}-{first + 39}"
 
 
@@ -165,7 +157,7 @@ class Sipp:
 @asynccontextmanager
 async def sipp(scenario: str, folder: Path, *arguments: str, to: str = "") -> AsyncIterator[Sipp]:
     """One of our scenarios (tests/promises/sipp), calling `to` or waiting for a call."""
-    port, media = free_sip_port(), random.randrange(21900, 21990, 4)
+    port, media = ports.take(), ports.take(4)
     process = await asyncio.create_subprocess_exec(
         *("sipp", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-m", "1", "-i", "127.0.0.1", "-mi", "127.0.0.1"),
         *("-p", str(port), "-mp", str(media), "-s", CALLEE.text, "-nostdin", *arguments, *([to] if to else [])),

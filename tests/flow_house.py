@@ -23,16 +23,19 @@ from typing import Any
 from sealwire.config import Settings
 from sealwire.doors.first_start import operator_credential_file
 from sealwire.doors.supervisor import API, KEEPER, SEQUENCER, SWITCHBOARD, WORKER, Cloud
+from tests import ports
 from tests.api_house import Answer, ApiHouse, Tenant
 from tests.engine_house import SCENARIOS
 
 PARTS = ((KEEPER,), (SEQUENCER,), (WORKER, API, SWITCHBOARD))
-API_PORT, UAS_PORT, SIP_PORT, PAGES_PORT = 32401, 32444, 32460, 32480
+_FIRST = ports.take(320)
+API_PORT, UAS_PORT, SIP_PORT, PAGES_PORT = range(_FIRST, _FIRST + 40, 10)
 STAYS = [{"action": "pause", "seconds": 600}]
 PURPOSE = {"Sealwire-Purpose": "quality-assurance"}
 CALLER = "+441632960321"
 """Who calls in the scenarios."""
-_ports, _media_ports, _numbers = cycle(range(32600, 32660)), cycle(range(32660, 32760, 4)), count(700)
+_ports, _media_ports = cycle(range(_FIRST + 40, _FIRST + 100)), cycle(range(_FIRST + 100, _FIRST + 200, 4))
+_sound, _numbers = f"{_FIRST + 200}-{_FIRST + 319}", count(700)
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,7 @@ def open_yard() -> Iterator[Yard]:
     folder = Path(tempfile.mkdtemp(prefix="sealwire-flows-")).resolve()
     chosen = {
         "api_listen": f"127.0.0.1:{API_PORT}", "sip_listen": f"127.0.0.1:{SIP_PORT}",
-        "uas_listen": f"127.0.0.1:{UAS_PORT}", "rtp_ports": "32500-32599", "egress_allow": "127.0.0.0/8",
+        "uas_listen": f"127.0.0.1:{UAS_PORT}", "rtp_ports": _sound, "egress_allow": "127.0.0.0/8",
     }  # fmt: skip
     folder.joinpath("sealwire.toml").write_text("\n".join(f'{name} = "{value}"' for name, value in chosen.items()))
     settings = Settings(data_dir=folder, **chosen)

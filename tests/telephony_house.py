@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import random
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -36,6 +34,7 @@ from sealwire.errors import Missing, Unavailable
 from sealwire.governance.services import BuiltIn, Direction, Service
 from sealwire.ground.clock import SystemClock
 from sealwire.vocabulary import AccountId, CallId, CredentialId, Party, RecordId, ServiceId
+from tests import ports
 
 CALLER = "+441632960123"
 GREETED = "+441632960999"
@@ -344,21 +343,12 @@ async def waits(call: CallControl) -> int:
 
 
 def free_sip_port() -> int:
-    """A port free for UDP and TCP, and the next one too, as TLS would take it."""
-    for port in random.sample(range(15060, 15158, 2), 49):
-        try:
-            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                for number in (port, port + 1):
-                    with socket.socket(socket.AF_INET, kind) as probe:
-                        probe.bind(("127.0.0.1", number))
-        except OSError:
-            continue
-        return port
-    raise AssertionError("no free SIP port between 15060 and 15158")
+    """The next one is free too, as TLS would take it."""
+    return ports.take(2)
 
 
 def free_rtp_ports() -> str:
-    first = random.randrange(21000, 29600, 400)
+    first = ports.take(400)
     return f"{first}-{first + 399}"
 
 

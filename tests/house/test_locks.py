@@ -44,14 +44,19 @@ def test_every_line_of_a_lock_has_one_version_and_its_hashes(lock: Path) -> None
         assert "--hash=sha256:" in line, line[:80]
 
 
+def _named(line: str) -> str:
+    """The package of a line, as PEP 503 spells it."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[=<>\[]", line, maxsplit=1)[0]).lower()
+
+
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
 def test_every_wanted_package_is_in_its_lock(lock: Path) -> None:
     inputs = {ROOT / "requirements/run.in", lock.with_suffix(".in")}
     wanted = "\n".join(path.read_text() for path in inputs).splitlines()
-    locked = {re.split(r"[=\[]", line, maxsplit=1)[0].lower().replace("_", "-") for line in requirements(lock)}
+    locked = {_named(line) for line in requirements(lock)}
     for line in wanted:
         if line and line[0] not in "#-":
-            assert re.split(r"[=<>\[]", line, maxsplit=1)[0].lower().replace("_", "-") in locked
+            assert _named(line) in locked
 
 
 def test_tests_run_on_the_versions_that_are_shipped() -> None:

@@ -33,6 +33,7 @@ def run(folder: Path, reason: str, *options: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, "--rootdir", folder, "-c", "/dev/null", "-q", folder],
         cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )  # fmt: skip
     return done.stdout.splitlines()[-1]
 

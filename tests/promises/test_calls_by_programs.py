@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from sealwire.communications.control.port import CallControl, ChannelEnded
 from sealwire.communications.recordings.likeness import likeness
 from sealwire.communications.speech import speech_engine
@@ -54,6 +56,7 @@ async def called(telephony: Telephony, **changes: object) -> CallReport:
     return await Caller(telephony.plan(**changes)).run()
 
 
+@pytest.mark.slow
 async def test_the_example_menu_takes_a_message_and_its_record_names_the_recording(
     tmp_path: Path, database: OpenDatabase
 ) -> None:

@@ -215,6 +215,7 @@ async def test_digits_are_heard_in_their_order(pair):
         await ours.send_digits("12x")
 
 
+@pytest.mark.slow
 async def test_two_bridged_callers_hear_each_other_and_nobody_else(pair):
     house, world = pair
     (one, one_ear), (far_one, far_one_ear) = await house.call_up(world)
@@ -241,6 +242,7 @@ async def test_two_bridged_callers_hear_each_other_and_nobody_else(pair):
     assert loudest(other_ear.spoken) < 50
 
 
+@pytest.mark.alone
 async def test_a_bridge_adds_less_than_a_quarter_of_a_second(pair):
     house, world = pair
     (one, _), (far_one, _) = await house.call_up(world)

@@ -30,11 +30,11 @@ from sealwire.communications.recordings.likeness import likeness
 from sealwire.config import Settings
 from sealwire.doors.answerer import Answerer, AnswerPlan
 from sealwire.doors.caller import Caller, CallPlan, CallReport, demo_speech
-from sealwire.doors.caller import free_port as free_udp_port
 from sealwire.doors.supervisor import API, KEEPER, MESSENGER, SEQUENCER, SWITCHBOARD, WORKER, Cloud
 from sealwire.ground.datafolder import DataFolder
 from sealwire_sdk.client import Sealwire, models
 from sealwire_sdk.sealing import decrypt
+from tests import ports
 from tests.smsc.centre import PASSWORD, SYSTEM_ID, MessageCentre
 from tests.telephony_house import free_rtp_ports
 
@@ -45,14 +45,6 @@ CUSTOMER = "+441632960113"
 PARTS = ((KEEPER,), (SEQUENCER,), (WORKER, API, SWITCHBOARD, MESSENGER))
 ELSEWHERE = ("openssl req", "SEALWIRE_EGRESS", "python3 -m venv", "export PATH", "pip install", "source ")
 """What the first page has typed before an account can be made; this house does it in its own way, or has done it."""
-
-
-def free_port() -> int:
-    for port in range(29_100, 29_999):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port from 29100 to 29998 is free")
 
 
 def commands(page: str) -> list[str]:
@@ -100,7 +92,7 @@ class Desk:
     cloud: Cloud
     centre: MessageCentre
     telephone: str
-    replies: int = field(default_factory=free_port)
+    replies: int = field(default_factory=ports.take)
     clicks: int = 0
 
     async def type(self, command: str) -> Typed:
@@ -178,7 +170,7 @@ async def telephone(listen: str, **changes: Any) -> AsyncIterator[asyncio.Task[C
 async def desk() -> AsyncIterator[Desk]:
     folder = Path(tempfile.mkdtemp(prefix="sealwire-examples-")).resolve()
     folder.chmod(0o711)
-    centre = MessageCentre(free_port())
+    centre = MessageCentre(ports.take())
     try:
         await centre.start()
         (folder / "desk").mkdir()
@@ -187,26 +179,20 @@ async def desk() -> AsyncIterator[Desk]:
         subprocess.run(["bash", "-c", certificate], cwd=folder / "desk", check=True, capture_output=True)
         (folder / "desk").chmod(0o755)
         settings = Settings(
-            data_dir=folder / "data", api_listen=f"127.0.0.1:{free_port()}",
-            sip_listen=f"127.0.0.1:{free_udp_port('127.0.0.1', pair=True)}", rtp_ports=free_rtp_ports(),
-            uas_listen=f"127.0.0.1:{_another()}", egress_allow="127.0.0.1/32",
+            data_dir=folder / "data", api_listen=f"127.0.0.1:{ports.take()}",
+            sip_listen=f"127.0.0.1:{ports.take(2)}", rtp_ports=free_rtp_ports(),
+            uas_listen=f"127.0.0.1:{ports.take()}", egress_allow="127.0.0.1/32",
             egress_ca=str(folder / "desk/pages.pem"), smsc=f"smpp://{SYSTEM_ID}@127.0.0.1:{centre.port}",
         )  # fmt: skip
         with DataFolder(settings):
             (settings.secrets_dir / PASSWORD_FILE).write_text(PASSWORD + "\n")
         async with Cloud(settings, parts=PARTS) as cloud:
-            ready = Desk(folder / "desk", settings, cloud, centre, f"127.0.0.1:{free_udp_port('127.0.0.1')}")
+            ready = Desk(folder / "desk", settings, cloud, centre, f"127.0.0.1:{ports.take()}")
             await ready.follow("README.md")
             yield ready
     finally:
         await centre.stop()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _another() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def frames(file: Path) -> bytes:
@@ -300,9 +286,9 @@ async def test_a_forged_webhook_confirms_nothing(desk: Desk) -> None:
 
 
 async def test_a_click_calls_the_agent_then_the_customer_and_shows_how_far_it_is(desk: Desk) -> None:
-    desk.clicks = free_port()
+    desk.clicks = ports.take()
     serving, click = commands("click_to_call/README.md")
-    second = f"127.0.0.1:{free_udp_port('127.0.0.1')}"
+    second = f"127.0.0.1:{ports.take()}"
     with desk.client() as cloud:  # the customer's telephone, reached by a trunk of the account's own
         host, _, port = second.rpartition(":")
         rule = models.DialRule(prefix=CUSTOMER)

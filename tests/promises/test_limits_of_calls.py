@@ -38,6 +38,7 @@ async def test_who_calls_without_end_does_not_fill_the_books_with_refusals(tmp_p
         assert (house.keeper.calls.qsize(), house.keeper.runs.qsize(), house.keeper.up) == (2, 2, set())
 
 
+@pytest.mark.alone
 async def test_an_account_in_a_hurry_leaves_half_of_the_pace_to_others() -> None:
     pace, hasty = Pace(a_second=100, waiting_seconds_max=0.4), AccountId.new()
     turns = [asyncio.ensure_future(pace.turn(hasty)) for _ in range(200)]
@@ -49,6 +50,7 @@ async def test_an_account_in_a_hurry_leaves_half_of_the_pace_to_others() -> None
     await asyncio.gather(*turns, return_exceptions=True)
 
 
+@pytest.mark.alone
 async def test_calls_that_are_refused_use_up_no_pace(tmp_path: Path):
     async with two_houses(tmp_path, waits, takes) as (here, _):
         here.purse.forbidden = "+999"

@@ -247,7 +247,7 @@ def test_a_busy_telephone_stands_in_the_application_record(office: Office):
     [
         ("inbound", {}, 409, "wrong-direction"),
         ("away", {}, 503, "application-not-there"),
-        (str(ServiceId.new()), {}, 404, "service-missing"),
+        ("svc_" + "0123456789abcdef" * 2, {}, 404, "service-missing"),
         ("waits", {"from": "+441632960999"}, 409, "caller-not-yours"),
         ("waits", {"to": "+4930123456"}, 409, "destination-not-allowed"),
         ("waits", {"to": "+442079460000"}, 409, "no-route"),

@@ -21,7 +21,8 @@ from sealwire.doors.caller import Caller, CallPlan
 from sealwire.doors.first_start import operator_credential_file
 from sealwire.doors.supervisor import API, KEEPER, SEQUENCER, SWITCHBOARD, WORKER, Cloud
 from sealwire.vocabulary import ReturnCode
-from tests.api_house import ApiHouse, free_port
+from tests import ports
+from tests.api_house import ApiHouse
 from tests.sites import Site, open_site
 from tests.telephony_house import free_rtp_ports, free_sip_port
 
@@ -54,7 +55,8 @@ async def test_a_call_is_driven_by_pages_and_told_by_webhooks_and_its_record_say
         async with open_site(folder / "site") as site:
             (folder / "site").chmod(0o755)
             settings = Settings(
-                data_dir=folder / "data", api_listen=f"127.0.0.1:{free_port()}", uas_listen=f"127.0.0.1:{free_port()}",
+                data_dir=folder / "data",
+                api_listen=f"127.0.0.1:{ports.take()}", uas_listen=f"127.0.0.1:{ports.take()}",
                 sip_listen=f"127.0.0.1:{free_sip_port()}", rtp_ports=free_rtp_ports(),
                 egress_allow="127.0.0.1/32", egress_ca=str(site.ca),
             )  # fmt: skip

@@ -24,9 +24,10 @@ from sealwire.config import Settings
 from sealwire.doors.caller import Caller, CallPlan
 from sealwire.doors.first_start import operator_credential_file
 from sealwire.doors.supervisor import API, KEEPER, SEQUENCER, SWITCHBOARD, WORKER, Cloud
+from tests import ports
 from tests.api_house import ApiHouse, Tenant
 from tests.telephony_house import free_rtp_ports, free_sip_port
-from tests.unit.programs.house import ROOT, STAGE, StageProgram, free_port, new_request
+from tests.unit.programs.house import ROOT, STAGE, StageProgram, new_request
 
 pytestmark = pytest.mark.slow
 STAYS, MENU, CALLER = "+441632960771", "+441632960772", "+441632960123"
@@ -77,7 +78,7 @@ async def customer() -> AsyncIterator[Customer]:
     folder = Path(tempfile.mkdtemp(prefix="sealwire-programs-")).resolve()
     folder.chmod(0o711)
     settings = Settings(
-        data_dir=folder / "data", api_listen=f"127.0.0.1:{free_port()}", uas_listen=f"127.0.0.1:{free_port()}",
+        data_dir=folder / "data", api_listen=f"127.0.0.1:{ports.take()}", uas_listen=f"127.0.0.1:{ports.take()}",
         sip_listen=f"127.0.0.1:{free_sip_port()}", rtp_ports=free_rtp_ports(),
     )  # fmt: skip
     try:

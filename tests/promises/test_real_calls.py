@@ -73,6 +73,7 @@ async def test_a_caller_hears_the_prompt_types_a_digit_speaks_and_is_recorded_as
     assert [live.call_id for live in house.keeper.live] == [ended.call_id]
 
 
+@pytest.mark.slow
 async def test_mu_law_is_recorded_as_spoken_too(tmp_path: Path):
     async with open_house(tmp_path) as house:
         await Caller(house.plan(codec="pcmu", digits="7", seconds=2.5)).run()
@@ -89,6 +90,7 @@ async def test_another_callers_speech_is_not_taken_for_this_ones(tmp_path: Path)
     assert likeness(SPEECH[40_000:64_000], recorded(ended)).correlation < 0.5
 
 
+@pytest.mark.slow
 async def test_what_the_network_loses_is_filled_so_that_the_recording_keeps_the_wall_clock(tmp_path: Path):
     async with open_house(tmp_path) as house:
         await Caller(house.plan(seconds=3, gaps=((0.6, 1.6),))).run()
@@ -104,6 +106,7 @@ async def test_what_the_network_loses_is_filled_so_that_the_recording_keeps_the_
     )
 
 
+@pytest.mark.slow
 async def test_a_caller_who_hangs_up_in_mid_recording_leaves_both(tmp_path: Path):
     async with open_house(tmp_path) as house:
         report = await Caller(house.plan(seconds=5, hang_up_after=4.0)).run()
@@ -113,6 +116,7 @@ async def test_a_caller_who_hangs_up_in_mid_recording_leaves_both(tmp_path: Path
     assert likeness(SPEECH[:16_000], recorded(ended)).correlation >= 0.9
 
 
+@pytest.mark.slow
 async def test_silence_ends_a_recording(tmp_path: Path):
     async with open_house(tmp_path, application=lambda: BriskGreeting(silence_seconds=1.0)) as house:
         report = await Caller(house.plan(end_digit="")).run()

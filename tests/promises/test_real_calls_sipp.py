@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from sealwire.communications.recordings.likeness import likeness
-from sealwire.doors.caller import free_port
 from sealwire.vocabulary import HangupCause
+from tests import ports
 from tests.rtp_capture import Capture
 from tests.telephony_house import GREETED, SPEECH, House, open_house
 
@@ -26,7 +26,7 @@ SAID = SPEECH[:32_000]
 async def sipp(house: House, folder: Path, *arguments: str) -> int:
     process = await asyncio.create_subprocess_exec(
         *("sipp", "-sf", str(SCENARIO), "-s", GREETED, "-i", "127.0.0.1", "-mi", "127.0.0.1", "-nostdin"),
-        *("-p", str(free_port("127.0.0.1")), "-mp", str(free_port("127.0.0.1", pair=True)), *arguments, house.address),
+        *("-p", str(ports.take()), "-mp", str(ports.take(4)), *arguments, house.address),
         cwd=folder,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,

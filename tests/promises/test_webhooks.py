@@ -105,6 +105,7 @@ def ended(house: ApiHouse, tenant: Tenant, count: int = 1) -> list[Any]:
     return list(until(enough))
 
 
+@pytest.mark.alone
 def test_an_event_is_told_within_a_second_and_what_was_told_is_kept_and_can_be_opened(
     house: ApiHouse, tenant: Tenant, customer: Customer
 ):

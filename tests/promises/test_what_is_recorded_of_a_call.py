@@ -268,6 +268,7 @@ async def test_a_prompt_that_was_cut_short_is_no_consent(tmp_path: Path):
     assert (ended.recordings, house.keeper.sinks, run.return_code) == ([], [], 0)
 
 
+@pytest.mark.slow
 async def test_who_is_bridged_in_while_a_recording_begins_is_asked_first(tmp_path: Path):
     """The keeper takes its time to give a place; meanwhile somebody else joins who was never asked."""
     may_open = asyncio.Event()
@@ -340,6 +341,7 @@ async def test_a_number_that_is_not_in_service_turns_calls_away_without_answerin
     assert (ended.cause, ended.answered_at) == (HangupCause.NUMBER_UNKNOWN, None)
 
 
+@pytest.mark.slow
 async def test_voicemail_asks_for_a_message_and_keeps_it(tmp_path: Path):
     async with open_house(tmp_path, application=lambda: BUILT_INS["voicemail"]) as house:
         report = await Caller(house.plan(digits="#", keep_heard=True, interrupt_after=1.0, seconds_max=20)).run()
@@ -350,6 +352,7 @@ async def test_voicemail_asks_for_a_message_and_keeps_it(tmp_path: Path):
     assert hears(ended.recordings[0].kept) >= 0.8
 
 
+@pytest.mark.slow
 async def test_an_echo_gives_back_what_was_said_and_keeps_nothing(tmp_path: Path):
     async with open_house(tmp_path, application=lambda: BUILT_INS["echo"]) as house:
         plan = house.plan(digits="5", keep_heard=True, end_digit="", seconds=2, hang_up_after=9.0, seconds_max=20)

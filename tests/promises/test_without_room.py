@@ -25,7 +25,8 @@ from sealwire.config import Settings
 from sealwire.doors.first_start import operator_credential_file
 from sealwire.doors.supervisor import Cloud
 from sealwire.ground.postgres.cluster import dsn
-from tests.api_house import PARTS, Answer, ApiHouse, Tenant, free_port
+from tests import ports
+from tests.api_house import PARTS, Answer, ApiHouse, Tenant
 from tests.holdings import PLENTY, wav_file
 
 pytestmark = pytest.mark.timeout(180)
@@ -40,7 +41,7 @@ needs_root = pytest.mark.skipif(os.getuid() != 0, reason="mounting a small file 
 @pytest.fixture(scope="module")
 def house() -> Iterator[ApiHouse]:
     folder = Path(tempfile.mkdtemp(prefix="sealwire-room-")).resolve()
-    settings = Settings(data_dir=folder, api_listen=f"127.0.0.1:{free_port()}", smsc="smpp://nobody@127.0.0.1:31399")
+    settings = Settings(data_dir=folder, api_listen=f"127.0.0.1:{ports.take()}", smsc="smpp://nobody@127.0.0.1:31399")
     cloud = Cloud(settings, parts=PARTS)
     try:
         asyncio.run(cloud.start())
@@ -214,6 +215,7 @@ def test_what_cannot_be_asked_for_is_told_and_nothing_is_asked_for(house: ApiHou
     assert ask(house, tenant, "GET", "/v1/webhook-deliveries/pending").json["items"] == []
 
 
+@pytest.mark.slow
 def test_a_delivery_whose_record_cannot_be_kept_is_kept_once_there_is_room(house: ApiHouse, tenant: Tenant):
     hook = endpoint(house, tenant)
     with full_at(house, "custody.webhook_delivery"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealwire.custody.keys.paths import DayPath, LeafPath, NodePath
+from sealwire.custody.keys.paths import INDEX_CATEGORY, DayPath, LeafPath, NodePath
 from sealwire.custody.keys.refusals import Punctured
 from sealwire.custody.keys.tree import Tree
 
@@ -64,12 +64,13 @@ def act_on(tree: Tree, model: Model, kind: str, what: object) -> Tree:
     else:
         assert isinstance(what, LeafPath)
         derive(tree, what)
+        return tree.copy()
     return tree
 
 
 def derive(tree: Tree, leaf: LeafPath) -> bytes | None:
     try:
-        return tree.derive(leaf)
+        return tree.index_leaf(leaf) if leaf.category == INDEX_CATEGORY else tree.derive(leaf)
     except Punctured:
         return None
 

@@ -7,7 +7,6 @@ import atexit
 import json
 import os
 import shutil
-import socket
 import stat
 import subprocess
 import sys
@@ -24,6 +23,8 @@ from sealwire.communications.messages.centre import PASSWORD_FILE
 from sealwire.doors.bench.scratch import Scratch, scratch_cloud
 from sealwire.doors.supervisor import KEEPER, MESSENGER, SEQUENCER, WORKER
 from sealwire.ground.process import Child
+from tests import ports
+from tests.turns import turn
 
 HERE = Path(__file__).parent
 PASSWORD = "secret42"
@@ -38,11 +39,12 @@ def node_modules() -> Path:
         pytest.skip(f"not installed: {', '.join(missing)} (Debian: nodejs npm)")
     folder = own_folder(HERE.parents[1] / ".venv" / "smsc")
     lock, installed = HERE / "package-lock.json", folder / "installed"
-    if not installed.exists() or installed.read_bytes() != lock.read_bytes():
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, folder / name)
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, check=True, capture_output=True)
-        shutil.copy(lock, installed)
+    with turn(alone=True, room=lock, gate=HERE / "package.json"):  # the other processes of a run want it too
+        if not installed.exists() or installed.read_bytes() != lock.read_bytes():
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(HERE / name, folder / name)
+            subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, check=True, capture_output=True)
+            shutil.copy(lock, installed)
     return folder / "node_modules"
 
 
@@ -122,21 +124,9 @@ class MessageCentre:
                 self._heard.notify_all()
 
 
-def free_port() -> int:
-    """A port of the range that the tests of messages use."""
-    for port in range(26_000, 26_999):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port from 26000 to 26998 is free")
-
-
 @asynccontextmanager
 async def open_centre() -> AsyncIterator[MessageCentre]:
-    centre = MessageCentre(free_port())
+    centre = MessageCentre(ports.take())
     await centre.start()
     try:
         yield centre

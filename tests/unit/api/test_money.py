@@ -253,6 +253,7 @@ def test_a_report_without_content_holds_what_lists_show(house: ApiHouse, tenant:
     assert {row["hangup_cause"] for row in rows} == {"normal"}
 
 
+@pytest.mark.slow
 def test_a_report_with_content_opens_records_for_a_purpose_and_guards_cells(house: ApiHouse, tenant: Tenant):
     async def keep(custody: Custody) -> None:
         now = dt.datetime.now(dt.UTC)
@@ -327,6 +328,7 @@ def test_an_erasure_takes_reports_with_content_along_and_leaves_the_others(house
     assert ask(house, tenant, "GET", f"/v1/reports/{bare['id']}/content").status == 200
 
 
+@pytest.mark.slow
 def test_a_report_that_an_erasure_overtakes_is_made_anew_without_what_went(house: ApiHouse, tenant: Tenant):
     kept, stays = house.keep_call(tenant, "+441632960377"), house.keep_call(tenant, "+441632960378")
     asked = ask(house, tenant, "POST", "/v1/erasures", {"ground": "subject-request", "call": str(kept.call)})
@@ -353,6 +355,7 @@ def keep_many(house: ApiHouse, tenant: Tenant, count: int) -> None:
     house.in_custody(keep)
 
 
+@pytest.mark.slow
 def test_reports_wait_for_a_maker_that_was_killed_and_are_made_by_the_next(house: ApiHouse, tenant: Tenant):
     keep_many(house, tenant, 3000)
     asked = ask(house, tenant, "POST", "/v1/reports", {"of": "call-records"}).json["id"]

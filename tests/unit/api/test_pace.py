@@ -84,6 +84,7 @@ def test_the_memory_for_buckets_is_bounded():
     assert len(bucket._buckets) == BUCKETS_MAX
 
 
+@pytest.mark.alone
 def test_counting_a_request_takes_microseconds():
     bucket = Pace()
     began = time.perf_counter()

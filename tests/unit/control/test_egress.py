@@ -93,6 +93,7 @@ async def test_a_redirect_is_an_answer_and_is_not_followed(site: Site, post: Pos
     assert site.asked_at("/secret") == []
 
 
+@pytest.mark.alone
 async def test_a_server_that_never_answers_is_given_up_in_time(site: Site, post: Post):
     async def hang(_: Asked, __: asyncio.StreamWriter) -> None:
         await asyncio.sleep(30)
@@ -103,6 +104,7 @@ async def test_a_server_that_never_answers_is_given_up_in_time(site: Site, post:
     assert time.monotonic() - began_s < 1
 
 
+@pytest.mark.alone
 async def test_a_server_that_drips_is_given_up_in_the_same_time(site: Site, post: Post):
     async def drip(_: Asked, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n")

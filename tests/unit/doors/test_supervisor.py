@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import ports
 
 from sealwire.config import Settings
 from sealwire.doors.readiness import PortTaken
@@ -43,7 +44,7 @@ FAILING = Helper("failing_process", lambda settings: False)
 def settings(reachable_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     root = Path(__file__).parents[3]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(root), str(root / "src"), os.environ.get("PYTHONPATH", "")]))
-    return Settings(data_dir=reachable_dir, api_listen=f"127.0.0.1:{free_port()}")
+    return Settings(data_dir=reachable_dir, api_listen=f"127.0.0.1:{ports.take()}")
 
 
 @pytest.fixture(autouse=True)
@@ -51,12 +52,6 @@ def nothing_is_left_running() -> Iterator[None]:
     before = set(descendants(os.getpid()))
     yield
     assert set(descendants(os.getpid())) <= before
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def test_everything_starts_in_order_and_stops_together(settings: Settings) -> None:

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 import smpp34
-from tests.smsc.centre import PASSWORD, free_port, open_centre
+from tests import ports
+from tests.smsc.centre import PASSWORD, open_centre
 
 from sealwire.communications.messages.centre import Centre
 from sealwire.communications.messages.session import (
@@ -34,7 +35,7 @@ async def accept(_pdu: smpp34.DeliverSm) -> int:
 @asynccontextmanager
 async def served(serve: Serve) -> AsyncIterator[Centre]:
     """A centre of a few bytes, for what a real one does not do."""
-    port = free_port()
+    port = ports.take()
     server = await asyncio.start_server(serve, "127.0.0.1", port)
     async with server:
         yield Centre("127.0.0.1", port, "a", "b")
@@ -62,7 +63,7 @@ async def test_a_real_centre_lets_in_who_has_the_password_and_nobody_else() -> N
 
 async def test_nobody_at_the_address_is_said_at_once() -> None:
     with pytest.raises(CentreAway):
-        await Session.bind(Centre("127.0.0.1", free_port(), "a", "b"), accept)
+        await Session.bind(Centre("127.0.0.1", ports.take(), "a", "b"), accept)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
-import random
-import socket
 import ssl
 import struct
 import sys
@@ -21,6 +19,7 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests import ports
 from tests.unit.programs.memory_call import MemoryCall, MemorySounds
 
 from sealwire.communications.control.programs.directory import ProgramDirectory
@@ -37,14 +36,6 @@ from sealwire.vocabulary import AccountId, CredentialId, ProgramId
 ROOT = Path(__file__).parents[3]
 STAGE = Path(__file__).parent / "stage_program.py"
 CLOCK = SystemClock()
-
-
-def free_port() -> int:
-    for port in random.sample(range(25500, 26000), 400):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no free port from 25500 to 25999")
 
 
 def new_request() -> tuple[bytes, str]:
@@ -251,7 +242,7 @@ class RawProgram:
 async def open_house(
     folder: Path, database: Database, *, account: AccountId | None = None, sounds: Any = None, clock: Clock = CLOCK
 ) -> AsyncIterator[House]:
-    settings = Settings(data_dir=folder, uas_listen=f"127.0.0.1:{free_port()}")
+    settings = Settings(data_dir=folder, uas_listen=f"127.0.0.1:{ports.take()}")
     sounds = sounds or MemorySounds()
     directory = ProgramDirectory(sounds=sounds)
     gateway = UasGateway(settings, directory, database=database, clock=clock)

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 from cryptography import x509
+from tests import ports
 from tests.api_house import Answer, ApiHouse, Tenant, house
-from tests.unit.programs.house import ProgramFiles, RawProgram, free_port, new_request
+from tests.unit.programs.house import ProgramFiles, RawProgram, new_request
 from tests.unit.programs.memory_call import MemorySounds
 
 from sealwire.communications.control.programs.directory import ProgramDirectory
@@ -109,7 +110,7 @@ async def test_what_the_api_revokes_the_gateway_cuts_within_a_second(
     files.certificate.write_text(made["certificate"])
     files.key.write_bytes(key)
     (tmp_path / "authority").write_text(made["authority"])
-    settings = msgspec.structs.replace(house.settings, uas_listen=f"127.0.0.1:{free_port()}")
+    settings = msgspec.structs.replace(house.settings, uas_listen=f"127.0.0.1:{ports.take()}")
     database = await Database.connect(dsn(settings, "sealwire_service"))
     directory = ProgramDirectory(sounds=MemorySounds())
     gateway = UasGateway(settings, directory, database=database, clock=SystemClock())

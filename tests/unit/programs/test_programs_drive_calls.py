@@ -113,6 +113,7 @@ async def test_an_application_that_lets_the_hangup_pass_has_ended_well(house: Ho
     assert await running == 0
 
 
+@pytest.mark.alone
 async def test_kill_9_in_mid_call_hangs_up_every_channel_at_once_with_a_code_of_its_own(house: House) -> None:
     program = await house.start(await house.register())
     call = MemoryCall(house.account)

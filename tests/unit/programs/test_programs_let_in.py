@@ -85,6 +85,7 @@ async def test_a_revoked_certificate_is_refused_and_the_program_ends_instead_of_
     await program.says("ProgramRefused: program-refused")
 
 
+@pytest.mark.alone
 async def test_revoking_a_certificate_cuts_its_live_connection_and_call_within_a_second(house: House) -> None:
     files = await house.register()
     program = await house.start(files)
