@@ -56,6 +56,7 @@ from sealwire.timetable import (
     REINDEX,
     REMOVE,
     RETRY_S,
+    SETTLE,
     Duty,
 )
 from sealwire.vocabulary import AccountId, CallId
@@ -109,15 +110,14 @@ class Worker:
         )  # fmt: skip
         self._rebuilder = IndexRebuilder(database=database, keeper=keeper, sequencer=sequencer, clock=clock)
         self._settings, self._clock, self._clock_watch = settings, clock, ClockWatch(clock)
-        self._closing_watch = ClockWatch(clock)
 
     async def run(self) -> None:
         """Until cancelled."""
         acts: dict[Duty, Act] = {
             REINDEX: self._reindex, EXPIRE: self._expire, FORGET_REQUESTS: self._forget_requests,
             END_BACKUPS: self._end_backups, MAKE_BACKUPS: self._make_backups, ERASE: self._erase, REMOVE: self._remove,
-            HOLDS: self._holds.run, CLOSE: self._close, CLEAR: self._closer.remove_pending, DELIVER: self._deliver,
-            MAKE_REPORTS: self._make_reports, LET_LAPSE: self._let_lapse,
+            HOLDS: self._end_holds, CLOSE: self._close, CLEAR: self._closer.remove_pending, DELIVER: self._deliver,
+            MAKE_REPORTS: self._make_reports, LET_LAPSE: self._let_lapse, SETTLE: self._settle,
         }  # fmt: skip
         async with asyncio.TaskGroup() as duties:
             duties.create_task(self._listener.run())
@@ -155,11 +155,19 @@ class Worker:
             pass
 
     async def _close(self) -> bool:
-        if self._closing_watch.is_suspect():  # a clock that was set ahead must not end anybody's grace
+        if self._clock_watch.is_suspect():  # a clock that was set ahead must not end anybody's grace
             return False
         is_unfinished = await self._closer.make_due_unreadable()
         self._wakes[CLEAR].set()
         return is_unfinished
+
+    async def _end_holds(self) -> bool:
+        if self._clock_watch.is_suspect():  # nor a hold: one that begins to end does not begin again
+            return False
+        return await self._holds.run()
+
+    async def _settle(self) -> None:
+        await settle_all(self._database, self._keeper)
 
     async def _expire(self) -> None:
         cycle = self._settings.backup_cycle_days
@@ -175,6 +183,8 @@ class Worker:
         await drop_old_requests(self._database, before=self._clock.now() - REQUESTS_KEPT)
 
     async def _end_backups(self) -> None:
+        if self._clock_watch.is_suspect():  # nor destroy a backup before its cycle ends
+            return
         await end_backups(self._settings, self._database, self._clock)
         await asyncio.to_thread(destroy_old_leaves, self._settings, self._clock)
 
