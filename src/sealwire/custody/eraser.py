@@ -24,6 +24,7 @@ import msgspec
 
 from sealwire.custody.erasure import Erasure, Ground, find
 from sealwire.custody.holds.book import require_none_placing
+from sealwire.custody.index import index_buckets
 from sealwire.custody.keys.client import KeeperClient
 from sealwire.custody.keys.paths import DayPath, LeafPath
 from sealwire.custody.removal import Remover
@@ -36,6 +37,7 @@ from sealwire.ground.clock import Clock
 from sealwire.ground.objects.store import Objects
 from sealwire.ground.postgres.database import Connection, Database
 from sealwire.vocabulary import AccountId, ErasureId, RecordId
+from sealwire_verifier.certificate import LISTED_MAX
 
 BATCH = 5_000
 PER_RUN_MAX = 64
@@ -47,6 +49,7 @@ class _Target:
     """What one erasure covers. `records` and `commitments` are of what was kept; a leaf may be of what was not.
 
     Of what was `resealed` the old leaf goes and the record stays; `partitions` of the index lost tokens of it.
+    `of_days` went with its day, and is named only while a certificate lists it.
     """
 
     leaves: list[LeafPath]
@@ -55,6 +58,7 @@ class _Target:
     commitments: list[bytes]
     objects: list[str]
     resealed: list[RecordId]
+    of_days: list[RecordId]
     partitions: set[str]
 
 
@@ -117,7 +121,8 @@ class Eraser:
         if not receipts:
             async with self._database.account(account) as connection:
                 await require_none_placing(connection, account)
-            await self._drop_tokens(account, target.records, target.partitions)  # (1)
+            buckets = index_buckets(account, (leaf.day for leaf in target.leaves))
+            await self._drop_tokens(account, target.records, target.partitions, buckets)  # (1)
             crash_point("erasure-tokens-gone")
             signed = await self._keeper.erase(
                 account, erasure=str(erasure_id), leaves=target.leaves, days=target.days,
@@ -174,26 +179,30 @@ class Eraser:
         rows += await connection.fetch(queries.detached_by_erasure, account.value, erasure_id.value)
         days = await connection.fetch(queries.gone_days_by_erasure, account.value, erasure_id.value)
         anew = await connection.fetch(queries.resealed_by_erasure, account.value, erasure_id.value)
+        gone, sums = await _of_days(connection, account, erasure_id)
         return _Target(
             leaves=[
                 LeafPath(row["category"], row["retention_class"], row["day"], row["slot"]) for row in [*rows, *anew]
             ],
             days=[DayPath(row["category"], row["retention_class"], row["day"]) for row in days],
             records=[RecordId(row["record_id"]) for row in rows if row["commitment"] is not None],
-            commitments=[row["commitment"] for row in [*rows, *anew] if row["commitment"] is not None],
+            commitments=[row["commitment"] for row in [*rows, *anew] if row["commitment"] is not None] + sums,
             objects=[row["object_name"] for row in rows if row["object_name"] is not None],
             resealed=[RecordId(row["record_id"]) for row in anew],
+            of_days=gone,
             partitions={row["index_partition"] for row in anew if row["index_partition"] is not None},
         )
 
-    async def _drop_tokens(self, account: AccountId, records: list[RecordId], touched: set[str]) -> None:
+    async def _drop_tokens(
+        self, account: AccountId, records: list[RecordId], touched: set[str], buckets: list[int]
+    ) -> None:
         """`touched` are partitions that lost tokens before: a record that was sealed anew keeps those that stay."""
         partitions = set(touched)
         for at in range(0, len(records), BATCH):
             batch = [record.value for record in records[at : at + BATCH]]
             async with self._database.account(account) as connection:
                 await connection.execute(queries.wait_for_keeps, account.value)  # a rebuild may be inserting them
-                rows = await connection.fetch(queries.remove_tokens, account.value, batch)
+                rows = await connection.fetch(queries.remove_tokens, account.value, batch, buckets)
             partitions |= {row["partition"] for row in rows}
         for partition in sorted(partitions):  # a plain VACUUM leaves the bytes in the file (docs/adr/0003)
             async with self._database.system() as connection:
@@ -210,7 +219,7 @@ class Eraser:
         request = CertificateRequest(
             erasure=str(erasure.erasure),
             ground=erasure.ground.value,
-            records=target.records + target.resealed,
+            records=target.records + target.resealed + target.of_days,
             commitments=target.commitments,
             days=[day.text for day in target.days],
             receipts=receipts,
@@ -220,3 +229,13 @@ class Eraser:
             gone_from_backups_by=erasure.gone_from_backups_by,
         )
         return await make_certificate(self._database, self._sequencer, erasure.account, request, clock=self._clock)
+
+
+async def _of_days(
+    connection: Connection, account: AccountId, erasure: ErasureId
+) -> tuple[list[RecordId], list[bytes]]:
+    """What was removed with whole days: commitments of all, and the records while they are few enough to be listed."""
+    rows = await connection.fetch(queries.commitments_of_days, account.value, erasure.value)
+    sums = [row["commitments"][at : at + 32] for row in rows for at in range(0, len(row["commitments"]), 32)]
+    listed = rows if len(sums) <= LISTED_MAX else []
+    return [RecordId(record) for row in listed for record in row["records"]], sums

@@ -23,6 +23,7 @@ from uuid import UUID
 from sealwire.config import Settings
 from sealwire.custody.answers import Kept, RecordErased, RecordMissing
 from sealwire.custody.categories import BY_CODE, CATALOGUE, Category, Recording, category_of
+from sealwire.custody.index import index_buckets
 from sealwire.custody.keeping import KEPT_BEFORE, Keeping
 from sealwire.custody.keys.client import KeeperClient, Lease, OpenProof, SealedItem
 from sealwire.custody.media import MediaKeeping, Nowhere, remove_abandoned
@@ -202,7 +203,9 @@ class Custody:
     async def let_go(self, account: AccountId, record: type, records: list[RecordId]) -> None:
         """Remove rows of a category whose keys die with its short day anyway (a live call that has ended)."""
         async with self.database.account(account) as connection:
-            await connection.execute(statements(category_of(record)).let_go, account.value, uuids(records))
+            rows = await connection.fetch(statements(category_of(record)).let_go, account.value, uuids(records))
+            buckets = index_buckets(account, (row["day"] for row in rows))
+            await connection.execute(queries.remove_tokens, account.value, uuids(records), buckets)
 
     async def prove(
         self,
@@ -254,6 +257,7 @@ class Custody:
     ) -> ErasureId | None:
         """By which erasure the first of these records went: by itself, or with its whole day."""
         gone = await connection.fetchrow(queries.gone, account.value, uuids(records), WHOLE_CALLS)
+        gone = gone or await connection.fetchrow(queries.gone_with_its_day, account.value, uuids(records))
         for kind in (category,) if category else CATALOGUE:
             if gone is None:
                 gone = await connection.fetchrow(statements(kind).hidden_by_day, account.value, uuids(records))
@@ -274,6 +278,8 @@ class Custody:
                 rows = await connection.fetch(statements(kind).by_call, account.value, call.value)
                 found += [row for row in (StoredRecord.from_row(account, kind, row) for row in rows) if row.sealed]
             erasure = None if found else await connection.fetchval(queries.gone_of_call, account.value, call.value)
+            if not found and erasure is None:  # the record of a whole call has the id of the call
+                erasure = await connection.fetchval(queries.gone_with_its_day, account.value, [call.value])
             for kind in of_calls:
                 if not found and erasure is None:
                     hidden = statements(kind).call_hidden_by_day

@@ -30,13 +30,18 @@ SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 7))
 SELECT pg_advisory_xact_lock_shared(hashtextextended($1::uuid::text, 7))
 
 -- name: insert_tokens
-INSERT INTO custody.blind_index (account_id, token, category, record_id)
-SELECT $1, token, $2, record_id FROM unnest($3::uuid[], $4::bytea[]) AS given (record_id, token)
+INSERT INTO custody.blind_index (account_id, record_id, day, category, retention_class, bucket, token)
+SELECT $1, record_id, day, $2, retention_class, custody.index_bucket($1, day), token
+FROM unnest($3::uuid[], $4::bytea[], $5::integer[], $6::smallint[]) AS given (record_id, token, day, retention_class)
 WHERE NOT EXISTS (SELECT FROM custody.gone g WHERE g.account_id = $1 AND g.record_id = given.record_id)
+  AND NOT EXISTS (SELECT FROM custody.gone_day d WHERE d.account_id = $1 AND d.category = $2
+                  AND d.retention_class = given.retention_class AND d.day = given.day)
 ON CONFLICT DO NOTHING
 
 -- name: remove_tokens
-DELETE FROM custody.blind_index WHERE account_id = $1 AND record_id = ANY($2) RETURNING tableoid::regclass::text AS partition
+DELETE FROM custody.blind_index WHERE account_id = $1 AND record_id = ANY($2)
+  AND ($3::smallint[] IS NULL OR bucket = ANY($3)) -- null: in whatever partition, at 128 looks for each record
+RETURNING tableoid::regclass::text AS partition
 
 -- name: accounts
 SELECT account_id FROM governance.account ORDER BY account_id -- closed ones too: their invoices go on their own day
@@ -44,6 +49,13 @@ SELECT account_id FROM governance.account ORDER BY account_id -- closed ones too
 -- name: gone
 SELECT erasure_id FROM custody.gone WHERE account_id = $1 AND record_id = ANY($2)
 UNION ALL SELECT erasure_id FROM custody.gone WHERE account_id = $1 AND call_id = ANY($2) AND category = ANY($3) -- a call never kept
+LIMIT 1
+
+-- name: gone_with_its_day
+SELECT d.erasure_id FROM unnest($2::uuid[]) AS w (record_id)
+JOIN custody.gone_of_day d ON d.account_id = $1 AND d.chunk = custody.chunk_of(w.record_id)
+  AND w.record_id = ANY(d.records)
+WHERE EXISTS (SELECT FROM evidence.mention m WHERE m.account_id = $1 AND m.record_id = w.record_id) -- or never kept
 LIMIT 1
 
 -- name: insert_erasure
@@ -120,12 +132,12 @@ SELECT pg_notify('sealwire_erasure', '')
 
 -- name: find_erasure
 SELECT account_id, erasure_id, ground, requested_by, requested_at, state, receipts, unreadable_at, removed_at,
-       gone_from_backups_by, certificate
+       gone_from_backups_by, certificate, counts
 FROM custody.erasure WHERE account_id = $1 AND erasure_id = $2
 
 -- name: page_of_erasures
 SELECT account_id, erasure_id, ground, requested_by, requested_at, state, receipts, unreadable_at, removed_at,
-       gone_from_backups_by, certificate
+       gone_from_backups_by, certificate, counts
 FROM custody.erasure WHERE account_id = $1 AND ($2::timestamptz IS NULL OR (requested_at, erasure_id) < ($2, $3))
 ORDER BY requested_at DESC, erasure_id DESC LIMIT $4
 
@@ -137,6 +149,9 @@ WHERE state <> 'removed' AND state = $1 AND erasure_id <> ALL($2) ORDER BY reque
 SELECT record_id, category, retention_class, day, slot, commitment, object_name FROM custody.gone
 WHERE account_id = $1 AND erasure_id = $2 ORDER BY record_id
 
+-- name: commitments_of_days
+SELECT records, commitments FROM custody.gone_of_day WHERE account_id = $1 AND erasure_id = $2
+
 -- name: detached_by_erasure
 SELECT record_id, category, retention_class, day, slot, commitment, NULL AS object_name FROM custody.detached
 WHERE account_id = $1 AND erasure_id = $2 ORDER BY record_id
@@ -147,7 +162,8 @@ WHERE account_id = $1 AND erasure_id = $2 ORDER BY record_id
 
 -- name: insert_resealing
 WITH dropped AS (
-    DELETE FROM custody.blind_index i WHERE i.account_id = $1 AND i.record_id = ANY($4::uuid[])
+    DELETE FROM custody.blind_index i
+    WHERE i.account_id = $1 AND i.record_id = ANY($4::uuid[]) AND i.bucket = ANY($11::smallint[])
       AND NOT EXISTS (SELECT FROM unnest($9::uuid[], $10::bytea[]) AS stays (record_id, token)
                       WHERE stays.record_id = i.record_id AND stays.token = i.token)
     RETURNING i.record_id, i.tableoid::regclass::text AS index_partition
@@ -181,6 +197,12 @@ WHERE account_id = $1 AND erasure_id = $2 AND state = 'unreadable'
 
 -- name: drop_day_in_use
 DELETE FROM custody.day_in_use WHERE account_id = $1 AND category = $2 AND retention_class = $3 AND day = $4
+
+-- name: remove_index_day
+SELECT custody.remove_index_day($1, $2, $3, $4)
+
+-- name: sort_in_memory
+SELECT set_config('work_mem', '256MB', true)
 
 -- name: rewrite_index_partition
 SELECT custody.rewrite_index_partition($1::text::regclass)

@@ -91,11 +91,12 @@ class IndexRebuilder:
         )
         items = [SealedItem(row.context.text, row.sealed) for row in stored]
         found = await self._keeper.reindex(account, proof=open_proof(inclusion), items=items)
-        pairs = [(row.record.value, token) for row, tokens in zip(stored, found, strict=True) for token in tokens]
+        pairs = [(row, token) for row, tokens in zip(stored, found, strict=True) for token in tokens]
         async with self._database.account(account) as connection:
             await connection.execute(queries.hold_off_erasure, account.value)
             await connection.execute(
                 queries.insert_tokens, account.value, category.code,
-                [record for record, _ in pairs], [token for _, token in pairs],
+                [row.record.value for row, _ in pairs], [token for _, token in pairs],
+                [int(row.day) for row, _ in pairs], [row.retention_class for row, _ in pairs],
             )  # fmt: skip
         return len(pairs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
-from sealwire.custody.categories import BY_CODE, CATALOGUE
+from sealwire.custody.categories import BY_CODE, CATALOGUE, Category
 from sealwire.custody.keys.paths import DayPath
 from sealwire.custody.storage import statements
 from sealwire.custody.store import queries
@@ -16,6 +16,7 @@ from sealwire.ground.postgres.database import Database
 from sealwire.vocabulary import AccountId, ErasureId, RecordId
 
 BATCH = 5_000
+DAY_BATCH = 20_000
 COMPACTED_AT_ONCE_BYTES_MAX = 64 << 20
 COMPACTION_EVERY_S = 20 * 3600
 WAIT_S_MAX = 30.0
@@ -45,27 +46,31 @@ class Remover:
                         await connection.execute(statements(category).remove_gone, account.value, batch)
 
     async def remove_day(self, account: AccountId, erasure: ErasureId, day: DayPath) -> None:
-        """All of a day, in batches: each record's tombstone and its removal are one transaction."""
+        """All of a day: its tombstones first, then its rows in batches of bounded size, then its tokens at once."""
         category = BY_CODE[day.category]
         self._touched.add(category.code)
-        while True:
-            async with self._database.account(account) as connection:
-                rows = await connection.fetch(
-                    statements(category).of_day, account.value, day.retention_class, day.day, BATCH
-                )
-                if not rows:
-                    where = (account.value, day.category, day.retention_class, day.day)
-                    await connection.execute(queries.drop_day_in_use, *where)
-                    return
-                batch = [row["record_id"] for row in rows]
-                await connection.execute(
-                    queries.insert_gone, account.value, erasure.value, batch, [day.category] * len(rows),
-                    [day.retention_class] * len(rows), [day.day] * len(rows), [row["slot"] for row in rows],
-                    [row["commitment"] for row in rows], [row["call_id"] for row in rows],
-                )  # fmt: skip
-                await self.remove_objects([row["object_name"] for row in rows if category.has_media])
-                await connection.execute(statements(category).remove, account.value, batch)
-                await connection.execute(queries.remove_tokens, account.value, batch)
+        where = (account.value, day.retention_class, day.day)
+        async with self._database.account(account) as connection:
+            span = await connection.fetchrow(statements(category).slots_of_day, *where)
+            if span["records"]:
+                await connection.execute(queries.sort_in_memory)
+                await connection.execute(statements(category).bury_day, *where, erasure.value)
+        if span["records"]:
+            step = max((span["last"] - span["first"] + 1) * DAY_BATCH // span["records"], 1)
+            for first in range(span["first"], span["last"] + 1, step):
+                await self._remove_slots(account, category, day, first, first + step)
+        async with self._database.account(account) as connection:
+            of_day = (account.value, day.category, day.retention_class, day.day)
+            await connection.execute(queries.remove_index_day, *of_day)
+            await connection.execute(queries.drop_day_in_use, *of_day)
+
+    async def _remove_slots(self, account: AccountId, category: Category, day: DayPath, first: int, end: int) -> None:
+        where = (account.value, day.retention_class, day.day, first, end)
+        async with self._database.account(account) as connection:
+            if category.has_media:
+                rows = await connection.fetch(statements(category).objects_of_slots, *where)
+                await self.remove_objects([row["object_name"] for row in rows])
+            await connection.execute(statements(category).remove_slots, *where)
 
     async def compact(self) -> bool:
         """Rewrite the tables that lost rows and retire old WAL; False when it has to wait, and then later again."""

@@ -77,8 +77,9 @@ BEGIN
     IF NOT FOUND THEN
         RETURN 'kept-before';
     END IF;
-    INSERT INTO custody.blind_index (account_id, token, category, record_id)
-    SELECT p_account, token, $code, p_record FROM unnest(p_tokens) AS token ON CONFLICT DO NOTHING;
+    INSERT INTO custody.blind_index (account_id, record_id, day, category, retention_class, bucket, token)
+    SELECT p_account, p_record, p_day, $code, p_class, custody.index_bucket(p_account, p_day), token
+    FROM unnest(p_tokens) AS token ON CONFLICT DO NOTHING;
     INSERT INTO evidence.kept_outbox (account_id, record_id, category, commitment)
     VALUES (p_account, p_record, $code, p_commitment);$media_done
     RETURN 'kept ' || v_days;
@@ -99,11 +100,22 @@ _REFUSED_WHEN = {
         RETURN 'closing';
     END IF;""",
 }
-_CALL_GONE = Template("""
+# What a call leaves comes within a month of it, so the tombstones of older days need not be looked into.
+_GONE_WITH_ITS_DAY = """
+       OR EXISTS (SELECT FROM custody.gone_of_day d WHERE d.account_id = p_account
+                  AND d.chunk = custody.chunk_of(%s) AND d.day BETWEEN p_day - 31 AND p_day + 1
+                  AND d.category IN ($whole) AND %s = ANY(d.records))"""
+_CALL_GONE = Template(
+    """
        OR EXISTS (SELECT FROM custody.gone WHERE account_id = p_account AND call_id = p_call_id
-                  AND category IN ($whole_calls))""")  # a recording may go while its call is up
-_MESSAGE_GONE = """
+                  AND category IN ($whole))"""  # a recording may go while its call is up
+    + _GONE_WITH_ITS_DAY.replace("%s", "p_call_id")
+)
+_MESSAGE_GONE = Template(
+    """
        OR EXISTS (SELECT FROM custody.gone WHERE account_id = p_account AND record_id = p_message_id)"""
+    + _GONE_WITH_ITS_DAY.replace("%s", "p_message_id")
+)
 _SEALED_UNLESS_DETACHED = """CASE WHEN EXISTS (SELECT FROM custody.detached x
     WHERE x.account_id = r.account_id AND x.record_id = r.record_id) THEN ''::bytea ELSE r.sealed END AS sealed"""
 _MEDIA_DONE = """
@@ -132,6 +144,7 @@ _DUE_DAY = Template("""(SELECT min(r.day) FROM custody.$table r WHERE r.account_
 
 WHOLE_CALLS = [category.code for category in CATALOGUE if category.is_whole_call]
 """The categories with whose record a call is gone, so that no other record of it is kept."""
+WHOLE_MESSAGES = [category.code for category in CATALOGUE if category.identified_by == "message_id"]
 
 _STATEMENTS = {
     "keep": Template("SELECT custody.keep_$table($placeholders)"),
@@ -172,14 +185,12 @@ WHERE r.account_id = $$1 AND r.$clock >= $$2 AND r.$clock < $$3 AND $alive"""),
 WHERE r.account_id = $$1 AND r.$clock >= $$2 AND r.$clock < $$3 AND $alive"""),
     "empty": Template("UPDATE custody.$table SET sealed = '' WHERE account_id = $$1 AND record_id = ANY($$2)"),
     "remove": Template("DELETE FROM custody.$table WHERE account_id = $$1 AND record_id = ANY($$2)"),
-    "let_go": Template("""WITH tokens AS (
-    DELETE FROM custody.blind_index WHERE account_id = $$1 AND record_id = ANY($$2)
-), rows AS (
+    "let_go": Template("""WITH rows AS (
     DELETE FROM custody.$table WHERE account_id = $$1 AND record_id = ANY($$2)
     RETURNING record_id, retention_class, day, slot, commitment, $call AS call_id
 ) INSERT INTO custody.passed
     (account_id, record_id, category, retention_class, day, slot, commitment, call_id)
-SELECT $$1, record_id, $code, retention_class, day, slot, commitment, call_id FROM rows"""),
+SELECT $$1, record_id, $code, retention_class, day, slot, commitment, call_id FROM rows RETURNING day"""),
     "places": Template("""SELECT record_id, slot, commitment FROM custody.$table
 WHERE account_id = $$1 AND record_id = ANY($$2)"""),
     "reseal": Template("""UPDATE custody.$table r SET slot = n.new_slot, sealed = n.sealed, commitment = n.commitment
@@ -189,8 +200,17 @@ WHERE r.account_id = $$1 AND r.record_id = n.record_id AND r.slot = n.slot AND $
   AND NOT EXISTS (SELECT FROM custody.detached x WHERE x.account_id = r.account_id AND x.record_id = r.record_id)
 RETURNING r.record_id"""),
     "seen": Template("UPDATE custody.$table SET $seen WHERE account_id = $$1 AND record_id = ANY($$2)"),
-    "of_day": Template("""SELECT record_id, slot, commitment, $call AS call_id$object FROM custody.$table r
-WHERE account_id = $$1 AND retention_class = $$2 AND day = $$3 AND NOT $held_record ORDER BY record_id LIMIT $$4"""),
+    "bury_day": Template("""INSERT INTO custody.gone_of_day
+    (account_id, chunk, day, category, retention_class, erasure_id, records, commitments)
+SELECT $$1, custody.chunk_of(record_id), $$3, $code, $$2, $$4, array_agg(record_id), string_agg(commitment, '')
+FROM custody.$table r WHERE account_id = $$1 AND retention_class = $$2 AND day = $$3 AND NOT $held_record
+GROUP BY 2 ON CONFLICT DO NOTHING"""),
+    "slots_of_day": Template("""SELECT min(slot) AS first, max(slot) AS last, count(*) AS records FROM custody.$table r
+WHERE account_id = $$1 AND retention_class = $$2 AND day = $$3"""),
+    "objects_of_slots": Template("""SELECT record_id$object FROM custody.$table r WHERE account_id = $$1
+AND retention_class = $$2 AND day = $$3 AND slot >= $$4 AND slot < $$5 AND NOT $held_record"""),
+    "remove_slots": Template("""DELETE FROM custody.$table r WHERE account_id = $$1
+AND retention_class = $$2 AND day = $$3 AND slot >= $$4 AND slot < $$5 AND NOT $held_record"""),
     "owed": Template("""SELECT record_id, retention_class, day, slot, commitment, $call AS call_id,
     (SELECT e.ground FROM custody.gone_day d JOIN custody.erasure e USING (account_id, erasure_id)
      WHERE d.account_id = $$1 AND d.category = $code AND d.retention_class = r.retention_class
@@ -250,7 +270,10 @@ class Statements:
     places: str
     reseal: str
     seen: str
-    of_day: str
+    bury_day: str
+    slots_of_day: str
+    objects_of_slots: str
+    remove_slots: str
     owed: str
     remove_gone: str
     due_days: str
@@ -318,11 +341,13 @@ def _words(category: Category) -> dict[str, object]:
         "days_default": category.retention.days_default,
         "alive": _ALIVE.substitute(day_gone=_DAY_GONE.substitute(code=code)),
         "closing": _REFUSED_WHEN[refused_states(category.name, survives_closure=category.survives_closure)],
-        "call_gone": _CALL_GONE.substitute(whole_calls=", ".join(map(str, WHOLE_CALLS)))
+        "call_gone": _CALL_GONE.substitute(whole=", ".join(map(str, WHOLE_CALLS)))
         if has_call and not category.passing
         else "",
         "is_extract": "r.with_content" if category.is_extract else "false",
-        "message_gone": _MESSAGE_GONE if has_message and category.identified_by != "message_id" else "",
+        "message_gone": _MESSAGE_GONE.substitute(whole=", ".join(map(str, WHOLE_MESSAGES)))
+        if has_message and category.identified_by != "message_id"
+        else "",
         "message": "message_id" if has_message else "NULL::uuid",
         "reseal_grant": ", UPDATE (slot, sealed, commitment)" if category.is_resealable else "",
         "detach_grant": ", UPDATE (sealed)" if category.is_detachable else "",
