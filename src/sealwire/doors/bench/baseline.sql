@@ -1,12 +1,12 @@
 -- name: prepare
 CREATE SCHEMA IF NOT EXISTS bench;
 CREATE TABLE bench.call_record (LIKE custody.call_record INCLUDING ALL);
-CREATE TABLE bench.blind_index (LIKE custody.blind_index INCLUDING ALL) PARTITION BY HASH (account_id, record_id);
+CREATE TABLE bench.blind_index (LIKE custody.blind_index INCLUDING ALL) PARTITION BY LIST (bucket);
 DO $$
 BEGIN
-    FOR remainder IN 0..31 LOOP
+    FOR bucket IN 0..127 LOOP
         EXECUTE format('CREATE UNLOGGED TABLE bench.blind_index_%s PARTITION OF bench.blind_index
-            FOR VALUES WITH (MODULUS 32, REMAINDER %s)', remainder, remainder);
+            FOR VALUES IN (%s)', bucket, bucket);
     END LOOP;
 END $$;
 CREATE FUNCTION bench.keep_call_record(
@@ -20,8 +20,9 @@ BEGIN
         call_id, direction, started_at, answered_at, ended_at, hangup_cause)
     VALUES (p_account, p_record, p_class, p_day, p_slot, p_kept_at, p_fields, p_commitment,
         p_call_id, p_direction, p_started_at, p_answered_at, p_ended_at, p_hangup_cause);
-    INSERT INTO bench.blind_index (account_id, token, category, record_id)
-    SELECT p_account, number, 1, p_record FROM unnest(p_numbers) AS number ON CONFLICT DO NOTHING;
+    INSERT INTO bench.blind_index (account_id, record_id, day, category, retention_class, bucket, token)
+    SELECT p_account, p_record, p_day, 1, p_class, custody.index_bucket(p_account, p_day), number
+    FROM unnest(p_numbers) AS number ON CONFLICT DO NOTHING;
     RETURN 'kept';
 END $$;
 GRANT USAGE ON SCHEMA bench TO sealwire_service;

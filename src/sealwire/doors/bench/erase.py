@@ -17,6 +17,7 @@ import asyncpg
 from sealwire.custody.categories import CallRecord, category_of
 from sealwire.custody.categories.codec import findable_values, pack_sealed, to_column
 from sealwire.custody.erasure import Erasure, Ground, find, request_day, request_records
+from sealwire.custody.index import index_bucket
 from sealwire.doors.bench.keep import sample_call
 from sealwire.doors.bench.scratch import Scratch
 from sealwire.ground.postgres.queries import load_queries
@@ -74,7 +75,8 @@ async def _load_day(
         head = (account.value, record_id.value, 0, where.day, where.slot, moment)
         plain = [to_column(getattr(record, name)) for name in names]
         rows.append((*head, sealed.blob, sealed.commitment, *plain))
-        tokens += [(account.value, token, category.code, record_id.value) for token in sealed.tokens]
+        place = (where.day, category.code, 0, index_bucket(account, where.day))
+        tokens += [(account.value, record_id.value, *place, token) for token in sealed.tokens]
         kept.append((account.value, record_id.value, category.code, sealed.commitment))
     columns = ["account_id", "record_id", "retention_class", "day", "slot", "kept_at"]
     columns += ["sealed", "commitment"]

@@ -18,7 +18,9 @@ from sealwire.doors.bench import api as bench_api
 from sealwire.doors.bench import calls as bench_calls
 from sealwire.doors.bench import control as bench_control
 from sealwire.doors.bench import erase as bench_erase
+from sealwire.doors.bench import gdprbench as bench_gdprbench
 from sealwire.doors.bench import keep as bench_keep
+from sealwire.doors.bench import lookup as bench_lookup
 from sealwire.doors.bench import messages as bench_messages
 from sealwire.doors.bench.scratch import scratch_cloud
 from sealwire.doors.commands._options import JsonOption
@@ -66,6 +68,18 @@ def messages(quick: QuickOption = False, as_json: JsonOption = False) -> None:
     _run(_messages(quick), as_json)
 
 
+@app.command()
+def gdprbench(quick: QuickOption = False, as_json: JsonOption = False) -> None:
+    """GDPRbench's four roles on sealed records, against PostgreSQL with metadata indexes and an audit row, and bare."""
+    _run(_gdprbench(quick), as_json)
+
+
+@app.command()
+def lookup(quick: QuickOption = False, as_json: JsonOption = False) -> None:
+    """Time to the first answer about a number, among ten million records, against a plaintext index."""
+    _run(_lookup(quick), as_json)
+
+
 async def _keep(quick: bool) -> dict[str, Any]:
     async with scratch_cloud(_RECORDS, connections_max=bench_keep.CONNECTIONS) as scratch:
         owner = await asyncpg.connect(scratch.cloud.cluster.dsn())
@@ -109,11 +123,22 @@ async def _api(quick: bool) -> dict[str, Any]:
         return await bench_api.measure(scratch, calls=10 if quick else 50, seconds=5.0 if quick else 20.0)
 
 
+async def _lookup(quick: bool) -> dict[str, Any]:
+    plan = bench_lookup.Plan(records=500_000, lookups=100) if quick else bench_lookup.Plan(10_000_000, lookups=300)
+    async with scratch_cloud(_RECORDS) as scratch:
+        return await bench_lookup.measure(scratch, plan)
+
+
 async def _messages(quick: bool) -> dict[str, Any]:
     async with scratch_cloud(
         _RECORDS, connections_max=bench_messages.ACCEPTING, smsc=bench_messages.ADDRESS
     ) as scratch:
         return await bench_messages.measure(scratch, messages=1_000 if quick else 5_000)
+
+
+async def _gdprbench(quick: bool) -> dict[str, Any]:
+    async with scratch_cloud(_RECORDS, connections_max=bench_gdprbench.CLIENTS) as scratch:
+        return await bench_gdprbench.measure(scratch, bench_gdprbench.QUICK if quick else bench_gdprbench.FULL)
 
 
 def _run(measuring: Coroutine[Any, Any, dict[str, Any]], as_json: bool) -> None:
