@@ -8,19 +8,32 @@ import os
 import signal
 import ssl
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Protocol
 
 from sealwire.custody.keys.effaceability import test_volume
 from sealwire.custody.keys.holding.identity import server_context
 from sealwire.custody.keys.holding.service import HolderService, new_code
+from sealwire.custody.keys.receipts import HolderKey
 from sealwire.custody.keys.refusals import ClockInjected
 from sealwire.doors.hardening import harden
 from sealwire.errors import Malformed, SealwireError
 from sealwire.ground import diagnostics
 from sealwire.ground.clock import SystemClock
-from sealwire.ground.wire import Peer
+from sealwire.ground.wire import Handler, Peer
 
 CONNECTIONS_MAX = 32
+
+
+class Serving(Protocol):
+    """What can be served as a holder."""
+
+    key: HolderKey
+    broken: asyncio.Future[SealwireError]
+
+    def handlers(self) -> dict[str, Handler]:
+        """Handlers by name."""
 
 
 class ListenMalformed(Malformed):
@@ -29,11 +42,7 @@ class ListenMalformed(Malformed):
 
 async def run(state: Path, *, listen: str, operator: str) -> None:
     """Serve until SIGTERM; raises when the folder cannot be opened or an old key could not be destroyed."""
-    if os.environ.get("SEALWIRE_CLOCK"):
-        raise ClockInjected("a holder takes its time from the machine alone; remove SEALWIRE_CLOCK and start again")
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal() or int(port) >= 1 << 16:
-        raise ListenMalformed
+    host, port = place_to_listen(listen)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -45,7 +54,7 @@ async def run(state: Path, *, listen: str, operator: str) -> None:
         state, pin=pin, clock=SystemClock(), effaceability=effaceability, operator=operator, memory_locked=memory_locked
     )
     try:
-        await _serve(service, context, stop, host.strip("[]"), int(port))
+        await serve_holder(service, context, stop, (host, port), _announce)
     finally:
         service.close()
         diagnostics.event("holder.stopped")
@@ -53,7 +62,24 @@ async def run(state: Path, *, listen: str, operator: str) -> None:
         raise service.broken.result()
 
 
-async def _serve(service: HolderService, context: ssl.SSLContext, stop: asyncio.Event, host: str, port: int) -> None:
+def place_to_listen(listen: str) -> tuple[str, int]:
+    """Host and port; also refuses what no holder may be started with."""
+    if os.environ.get("SEALWIRE_CLOCK"):
+        raise ClockInjected("a holder takes its time from the machine alone; remove SEALWIRE_CLOCK and start again")
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) >= 1 << 16:
+        raise ListenMalformed
+    return host.strip("[]"), int(port)
+
+
+async def serve_holder(
+    service: Serving,
+    context: ssl.SSLContext,
+    stop: asyncio.Event,
+    place: tuple[str, int],
+    announce: Callable[[Any, str], None],
+) -> None:
+    """Answer on this place until told to stop."""
     peers: set[Peer] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -67,11 +93,11 @@ async def _serve(service: HolderService, context: ssl.SSLContext, stop: asyncio.
         finally:
             peers.discard(peer)
 
-    server = await asyncio.start_server(connected, host, port, ssl=context)
+    server = await asyncio.start_server(connected, *place, ssl=context)
     service.broken.add_done_callback(lambda _: stop.set())
     port = server.sockets[0].getsockname()[1]
-    _announce(service, f"{host}:{port}")
-    diagnostics.event("holder.ready", holder=service.key.name, epoch=service.state.epoch.number, port=port)
+    announce(service, f"{place[0]}:{port}")
+    diagnostics.event("holder.ready", holder=service.key.name, port=port)
     await stop.wait()
     server.close()
     for peer in list(peers):

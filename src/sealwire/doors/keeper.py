@@ -16,6 +16,7 @@ from sealwire.custody.keys.holding.desk import holder_handlers
 from sealwire.custody.keys.keeper import Keeper
 from sealwire.custody.keys.refusals import ClockInjected, ClockSuspect
 from sealwire.custody.keys.service import KeeperService
+from sealwire.custody.keys.sharing.desk import share_handlers
 from sealwire.doors.hardening import harden
 from sealwire.errors import SealwireError
 from sealwire.ground import diagnostics
@@ -23,6 +24,8 @@ from sealwire.ground.clock import SystemClock
 from sealwire.ground.wire import serve
 
 SWEEP_SECONDS = 60.0
+FIRST_SWEEP_AFTER_S = 30.0
+"""Longer periods that were chosen while this was away are told to it before (the worker's duty `settle`)."""
 FINDABLE = {category.code: category.findable_positions for category in CATALOGUE}
 
 
@@ -47,7 +50,7 @@ async def run(settings: Settings) -> None:
     )
     try:
         service = KeeperService(keeper, memory_locked=memory_locked)
-        handlers = service.handlers() | holder_handlers(keeper)
+        handlers = service.handlers() | holder_handlers(keeper) | share_handlers(keeper)
         server = await serve(settings.keeper_socket, handlers, on_close=service.closed)
         diagnostics.event(
             "keeper.ready",
@@ -74,6 +77,7 @@ async def run(settings: Settings) -> None:
 
 
 async def _sweep_every_minute(keeper: Keeper) -> None:
+    await asyncio.sleep(FIRST_SWEEP_AFTER_S)
     while True:
         try:
             if days := await keeper.sweep():

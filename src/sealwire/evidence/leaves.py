@@ -53,6 +53,8 @@ class LeafClass(IntEnum):
     CLOSURE_REMOVED = 43
     BACKUP_DESTROYED = 50
     RESTORE_RECONCILED = 51
+    HOLDER_JOINED = 60
+    HOLDER_LEFT = 61
 
     @property
     def type(self) -> str:

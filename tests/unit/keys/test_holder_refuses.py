@@ -126,7 +126,7 @@ async def test_no_file_of_another_name_is_written_or_read(scene: Scene, name: st
 
 
 async def test_nothing_is_answered_before_the_keeper_has_shown_itself(scene: Scene) -> None:
-    peer = await links._connected(scene.holder.address, scene.holder.pin)
+    peer = await links.connected(scene.holder.address, scene.holder.pin)
     for name in ("standing", "fetch_copy", "fetch", "commit", "roll_back", "prepare", "take_over", "put", "lacks"):
         with pytest.raises(KeeperNotAuthentic):
             await peer.call(name)
@@ -140,7 +140,7 @@ async def test_nothing_is_answered_before_the_keeper_has_shown_itself(scene: Sce
 async def test_a_signature_is_good_for_one_connection_and_one_holder(scene: Scene, tmp_path: Path) -> None:
     key, installation = scene.keeper.holder_key, scene.keeper.companions.membership.installation
     body = {"keeper_vkey": key.vkey, "installation": installation, "code": ""}
-    peer = await links._connected(scene.holder.address, scene.holder.pin)
+    peer = await links.connected(scene.holder.address, scene.holder.pin)
     hello = await peer.call("hello", protocol=PROTOCOL)
     elsewhere = key.sign_bytes(proof_bytes(hello["nonce"], "another certificate", scene.holder.name))
     with pytest.raises(KeeperNotAuthentic):

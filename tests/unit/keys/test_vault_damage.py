@@ -100,7 +100,7 @@ async def test_a_vault_of_a_later_version_is_refused_as_newer(tmp_path: Path, pa
     await filled(tmp_path)
     data = bytearray(only(tmp_path, pattern).read_bytes())
     for place in (8, 4096 + 8) if pattern == "epoch.slots" else (8,):
-        data[place] = 3
+        data[place] = 4
     only(tmp_path, pattern).write_bytes(data)
     before = contents(tmp_path)
     with pytest.raises(VaultNewer):

@@ -13,6 +13,7 @@ from sealwire_verifier.closure import VerifiedClosure, is_closure, verify_closur
 from sealwire_verifier.errors import NotProved, StepFailed
 from sealwire_verifier.log import VerifiedLog, verify_consistency, verify_log
 from sealwire_verifier.policy import Policy
+from sealwire_verifier.share import VerifiedShare, verify_share
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,11 +23,13 @@ def main(arguments: list[str] | None = None) -> int:
         policy = Policy.parse(options.policy.read_text())
         if options.what == "certificate":
             file = options.file.read_bytes()
-            verified: Verified | VerifiedClosure | VerifiedLog
+            verified: Verified | VerifiedClosure | VerifiedLog | VerifiedShare
             verified = verify_closure(file, policy) if is_closure(file) else verify(file, policy)
         elif options.what == "log":
             _folder(options.folder)
             verified = verify_log(options.folder, policy)
+        elif options.what == "share":
+            verified = verify_share(options.file.read_bytes(), policy, account=options.account)
         else:
             _folder(options.newer)
             verified = verify_consistency(options.older, options.newer, policy)
@@ -57,7 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     consistency = kinds.add_parser("consistency", help="an older checkpoint or folder, and the newer folder")
     consistency.add_argument("older", type=Path)
     consistency.add_argument("newer", type=Path)
-    for kind in (certificate, log, consistency):
+    share = kinds.add_parser("share", help="the receipt of a share that a customer destroyed")
+    share.add_argument("file", type=Path)
+    share.add_argument("--account", required=True, help="the account it must be of")
+    for kind in (certificate, log, consistency, share):
         kind.add_argument("--policy", type=Path, required=True, help="the keys you pinned")
         kind.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
     return parser

@@ -229,7 +229,10 @@ def check_stated(stated: dict[str, Any], statement: dict[str, Any], *, besides: 
 
 def check_receipt(receipt: dict[str, Any], body: dict[str, Any], policy: Policy) -> str:
     """The name of the holder that signed this receipt: raw Ed25519 over its canonical JSON without `signature`."""
-    must(receipt.keys() - {"held", "operator"} == RECEIPT_MEMBERS, "a receipt has other members than a receipt has")
+    more = receipt.keys() & {"held", "operator", "share"}
+    must(receipt.keys() - more == RECEIPT_MEMBERS, "a receipt has other members than a receipt has")
+    share = receipt.get("share", 0)
+    must(type(share) is int and share >= 0, "a share's generation is not a number")
     held = receipt.get("held", 1)
     must(type(held) is int and held > 0, "a receipt that names held records counts them")
     must(isinstance(receipt.get("operator", ""), str), "a holder's operator is not named by text")

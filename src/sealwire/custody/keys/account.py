@@ -27,6 +27,8 @@ from sealwire.custody.keys.refusals import (
     PeriodMissing,
     Restricted,
 )
+from sealwire.custody.keys.sharing.guard import OUTSIDE, Guard, PublicShare, joined, open_guard, outside, seal_tree
+from sealwire.custody.keys.sharing.refusals import ShareAway
 from sealwire.custody.keys.tree import Tree
 from sealwire.custody.keys.vault_format import Shard
 from sealwire.vocabulary import AccountId, Purpose
@@ -48,22 +50,90 @@ class AccountKeys:
     tree: Tree
     holds: Holds = field(default_factory=dict)
     owed: frozenset[int] = frozenset()
+    guard: Guard | None = None
+    lent: bytes | None = field(default=None, repr=False)
+    """The key that the customer's holder lent, while it is lent; without it the tree is its outside part alone."""
+    covered: Tree | None = field(default=None, repr=False)
+    """The tree that the guard was sealed over."""
+    severed: bytes = b""
+    """The receipt of a share that its customer destroyed."""
 
     @classmethod
-    def from_shard(cls, account: AccountId, shard: Shard) -> AccountKeys:
+    def from_shard(
+        cls, account: AccountId, shard: Shard, lent: Callable[[Guard], bytes | None] = lambda _guard: None
+    ) -> AccountKeys:
         closed = None if shard.closed_keeping is None else tuple(shard.closed_keeping)
+        tree, guard = Tree.parse(shard.nodes), shard.guard
+        key = None if guard is None else lent(guard)
+        if guard is not None and key is not None:
+            tree = joined(tree, open_guard(key, guard, account))
         return cls(
             account=account, log_vkey=shard.log_vkey, periods=shard.periods, closed_keeping=closed,
-            tree=Tree.parse(shard.nodes), owed=unpack_numbers(shard.owed),
+            tree=tree, owed=unpack_numbers(shard.owed),
             holds={name: Hold.from_shard(hold) for name, hold in shard.holds.items()},
+            guard=guard, lent=key, covered=tree, severed=shard.severed,
         )  # fmt: skip
 
     def to_shard(self) -> Shard:
         closed = None if self.closed_keeping is None else list(self.closed_keeping)
         holds = {name: hold.to_shard() for name, hold in self.holds.items()}
+        assert self.guard is None or self.covered is self.tree, "what is written is what was sealed"
+        tree = self.tree if self.guard is None else outside(self.tree)
         return Shard(
-            self.log_vkey, self.periods, closed, self.tree.serialise(), holds=holds, owed=pack_numbers(self.owed)
+            self.log_vkey, self.periods, closed, tree.serialise(), holds=holds, owed=pack_numbers(self.owed),
+            guard=self.guard, severed=self.severed,
         )  # fmt: skip
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether a share guards this account and is not lent now."""
+        return self.guard is not None and self.lent is None
+
+    def require_lent(self, category: int | None = None) -> None:
+        """ShareAway when this category, or anything, is guarded and the share is not lent."""
+        if self.is_locked and category not in OUTSIDE:
+            raise ShareAway
+
+    def guarded_by(self, guard: Guard) -> AccountKeys:
+        """This account under a guard, its own or a new one; sealed by the next `resealed`."""
+        self.require_lent()
+        return replace(self, guard=guard, lent=b"", covered=None)
+
+    def moved(self, guard: Guard) -> AccountKeys:
+        """The same guard under another address: nothing is sealed anew."""
+        return replace(self, guard=guard)
+
+    def resealed(self, following: PublicShare | None) -> AccountKeys:
+        """With the guard over the tree as it is now, if that changed: sealed to the following share where one is."""
+        if self.guard is None or self.covered is self.tree:
+            return self
+        guard, lent = seal_tree(self.tree, self.guard, self.account, to=following or self.guard.share)
+        return replace(self, guard=guard, lent=lent, covered=self.tree)
+
+    def unguarded(self) -> AccountKeys:
+        """This account without its guard, all of it open to the keeper again."""
+        self.require_lent()
+        return replace(self, guard=None, lent=None, covered=None)
+
+    def without_share(self, *, receipt: bytes = b"") -> AccountKeys:
+        """What is left when the share is gone for good: the outside alone, and what is held of it."""
+        within = {name: hold.within(OUTSIDE) for name, hold in self.holds.items()}
+        kept = set(OUTSIDE) if self.closed_keeping is None else set(OUTSIDE) & set(self.closed_keeping)
+        return replace(
+            self, tree=outside(self.tree), guard=None, lent=None, covered=None, closed_keeping=tuple(sorted(kept)),
+            holds={name: hold for name, hold in within.items() if hold.leaves or hold.days},
+            owed=frozenset(number for number in self.owed if day_of(number).category in OUTSIDE),
+            severed=receipt or self.severed,
+        )  # fmt: skip
+
+    def _may_close_locked(self, close_keeping: Sequence[int] | None) -> bool:
+        """What closes all that the share guards needs no share: the sealed part goes unopened."""
+        held = held_places(self.holds.values())
+        return (
+            close_keeping is not None
+            and set(close_keeping) <= set(OUTSIDE)
+            and all(day_of(number).category in OUTSIDE for number in held)
+        )
 
     @property
     def first_end(self) -> int | None:
@@ -86,8 +156,10 @@ class AccountKeys:
         """The last day on which records of this day are kept."""
         return day.day + self.period(day)
 
-    def require_past_due(self, places: Iterable[DayPath | LeafPath], today: int) -> None:
+    def require_past_due(self, places: Sequence[DayPath | LeafPath], today: int) -> None:
         """NotDue when something is left of one of these places and its period has not ended."""
+        for place in places:
+            self.require_lent(place.category)
         if any(self.due_day(DayPath(*one[:3])) >= today and self.tree.holds_any(one.node) for one in places):
             raise NotDue
 
@@ -97,6 +169,7 @@ class AccountKeys:
             raise AccountClosed
         if self.due_day(day) < today:
             raise PastDue
+        self.require_lent(day.category)
 
     def require_readable(self, place: DayPath | LeafPath, today: int, *, purpose: str = "") -> None:
         """Refuse as `require_open` does, but for what is held; what is restricted opens for two purposes only, and what
@@ -105,7 +178,9 @@ class AccountKeys:
         holding = [hold for hold in self.holds.values() if hold.until >= today and hold.covers(number)]
         if purpose not in ALLOWED_WHEN_RESTRICTED and any(hold.restricts for hold in holding):
             raise Restricted
-        if not holding:
+        if holding:
+            self.require_lent(place.category)
+        else:
             self.require_open(DayPath(*place[:3]), today)
             if self.closed_keeping is not None and place.category != AUDIT_CATEGORY and purpose != FOR_A_STATUTE:
                 raise AccountClosed
@@ -127,6 +202,8 @@ class AccountKeys:
         What is held of a day, or when closing, stays and is owed; Held when a held place itself is asked for.
         """
         self._require_free([*(leaf.node.number for leaf in leaves), *(day.node.number for day in days)])
+        if self.is_locked and self._may_close_locked(close_keeping):
+            return self.without_share().erased(leaves=leaves, days=days, close_keeping=close_keeping)
 
         def destroy(tree: Tree) -> None:
             for leaf in leaves:
@@ -160,6 +237,7 @@ class AccountKeys:
 
     def placed(self, name: str, hold: Hold) -> AccountKeys:
         """This account with one hold more, or one grown; what is destroyed already cannot be held and is left out."""
+        self.require_lent()
         leaves = frozenset(number for number in hold.leaves if self.tree.holds(node_of(number)))
         days = frozenset(number for number in hold.days if not self.ended(day_of(number)) and self._has_any(number))
         alive = Hold(leaves, days, hold.until, hold.restricts)
@@ -177,6 +255,7 @@ class AccountKeys:
         return [number for number in held_places(self.holds.values()) if is_meant(number) and self._has_any(number)]
 
     def _without(self, destroy: Callable[[Tree], None], *, holds: Holds | None = None) -> AccountKeys:
+        self.require_lent()
         holds = self.holds if holds is None else holds
         places = held_places(holds.values())
         tree, loose = self.tree.copy(), self.owed - frozenset(places)

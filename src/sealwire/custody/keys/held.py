@@ -7,7 +7,7 @@ heap numbers, as in `tree`. What was to be destroyed and was spared is owed: it 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -50,6 +50,12 @@ class Hold:
         """The same hold placed again: it may grow and be extended, and is cut short by a release alone."""
         until = max(self.until, other.until)
         return Hold(self.leaves | other.leaves, self.days | other.days, until, self.restricts or other.restricts)
+
+    def within(self, categories: Collection[int]) -> Hold:
+        """The same hold on what lies in these categories."""
+        leaves = frozenset(number for number in self.leaves if day_of(number).category in categories)
+        days = frozenset(number for number in self.days if day_of(number).category in categories)
+        return Hold(leaves, days, self.until, self.restricts)
 
     def covers(self, number: int) -> bool:
         """Whether this holds a leaf, by itself or with its day, or a whole day."""

@@ -13,6 +13,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -41,6 +42,8 @@ from sealwire.custody.keys.refusals import (
     VaultBroken,
 )
 from sealwire.custody.keys.requests import Creation, Erasing, Reach, Request, Widening
+from sealwire.custody.keys.sharing.requests import ShareRequest
+from sealwire.custody.keys.sharing.shares import Shares
 from sealwire.custody.keys.tick import TickFailed, forget
 from sealwire.custody.keys.tree import index_key
 from sealwire.custody.keys.upkeep import Upkeep
@@ -53,7 +56,7 @@ from sealwire.vocabulary import AccountId
 GATHER_SECONDS = 0.002
 LOADED_ACCOUNTS_MAX = 1024
 
-Waiting = tuple[Request, "asyncio.Future[list[EraseReceipt]]"]
+Waiting = tuple[Request | ShareRequest, "asyncio.Future[list[EraseReceipt]]"]
 
 
 class Keeper(Upkeep):
@@ -82,6 +85,7 @@ class Keeper(Upkeep):
         self.broken: asyncio.Future[SealwireError] = asyncio.get_running_loop().create_future()
         self.companions = companions
         self._clock, self._sign = clock, sign
+        self.shares = Shares(self)
         self._confirmations = Confirmations(clock)
         self._loaded: OrderedDict[AccountId, AccountKeys] = OrderedDict()
         self._queue: list[Waiting] = []
@@ -124,6 +128,7 @@ class Keeper(Upkeep):
             undo.pop_all()
         try:
             await companions.start()
+            await keeper.shares.start()
         except BaseException:
             await keeper.close()
             raise
@@ -139,6 +144,7 @@ class Keeper(Upkeep):
         self._stopping = True
         if self._ticker is not None:
             await asyncio.gather(self._ticker, return_exceptions=True)
+        await self.shares.stop()
         await self.companions.stop()
         await self.journal.close()
         self.vault.close()
@@ -232,13 +238,20 @@ class Keeper(Upkeep):
         )
 
     def load(self, account: AccountId) -> AccountKeys:
-        """The account's keys, from memory or from its shard."""
+        """The account's keys, from memory or from its shard; of a guarded account as much as its share lets open."""
         keys = self._loaded.get(account)
+        if keys is not None and keys.guard is not None and keys.is_locked == self.shares.lent(account):
+            keys = None
         if keys is None:
-            keys = self.vault.load(account)
+            keys = self.vault.load(account, partial(self.shares.key_for, account))
             self._remember(keys)
         self._loaded.move_to_end(account)
         return keys
+
+    def forget_opened(self, account: AccountId) -> None:
+        """Keep nothing in memory of an account whose share is not lent any more."""
+        self._loaded.pop(account, None)
+        self.opening.end_guarded(account)
 
     def _remember(self, keys: AccountKeys) -> None:
         self._loaded[keys.account] = keys
@@ -247,7 +260,11 @@ class Keeper(Upkeep):
             oldest = next(account for account in self._loaded if account not in busy)
             del self._loaded[oldest]
 
-    async def _ask(self, request: Request) -> list[EraseReceipt]:
+    async def ask(self, request: ShareRequest) -> list[EraseReceipt]:
+        """Return when the tick that did this is durable."""
+        return await self._ask(request)
+
+    async def _ask(self, request: Request | ShareRequest) -> list[EraseReceipt]:
         if self._stopping:
             raise KeeperStopping
         future: asyncio.Future[list[EraseReceipt]] = asyncio.get_running_loop().create_future()
@@ -287,17 +304,25 @@ class Keeper(Upkeep):
             changed, done, acts = await asyncio.to_thread(self._run, before, sound)  # (3)
         for keys in changed.values():
             self._remember(keys)  # (4)
+            if keys.guard is not None or self.shares.lent(keys.account):
+                self.shares.note(keys)
         for request, _ in done:
             self.opening.end_unreadable(changed[request.account], request.reach)
         for keys in changed.values():
             self.opening.end_restricted(keys)
-        for (_, future), act in zip(done, acts, strict=True):
-            receipts = msgspec.convert(act.get("receipts", []), list[EraseReceipt])
-            with suppress(asyncio.InvalidStateError):
-                try:
-                    future.set_result(self._settled(receipts))  # (5)
-                except HoldersPending as error:
-                    future.set_exception(error)
+        for (request, future), act in zip(done, acts, strict=True):
+            self._answer(changed[request.account], act, future)  # (5)
+
+    def _answer(self, keys: AccountKeys, act: dict[str, Any], future: asyncio.Future[list[EraseReceipt]]) -> None:
+        if keys.guard is not None and "receipts" in act:
+            self.shares.sign(keys, act, future)
+            return
+        receipts = msgspec.convert(act.get("receipts", []), list[EraseReceipt])
+        with suppress(asyncio.InvalidStateError):
+            try:
+                future.set_result(self._settled(receipts))
+            except HoldersPending as error:
+                future.set_exception(error)
 
     def _settled(self, receipts: list[EraseReceipt]) -> list[EraseReceipt]:
         return self.companions.pending.settled(receipts, self.companions.names) if receipts else []
@@ -329,6 +354,7 @@ class Keeper(Upkeep):
                 asyncio.run_coroutine_threadsafe(_answer(future, error), future.get_loop())
         if not done:
             return {}, [], []
+        changed = {account: keys.resealed(self.shares.following(keys)) for account, keys in changed.items()}
         acts = [request.act(changed[request.account]) for request, _ in done]
         return changed, done, self.forget(list(changed.values()), acts)
 

@@ -23,6 +23,7 @@ from sealwire.custody.keys.refusals import (
     Restricted,
 )
 from sealwire.custody.keys.requests import Reach
+from sealwire.custody.keys.sharing.guard import OUTSIDE
 from sealwire.custody.keys.tree import LeafKeys, index_key, index_token, leaf_keys
 from sealwire.custody.sealing.envelope import Context, MediaOpener, lookup_commitment, open_record
 from sealwire.errors import SealwireError
@@ -109,6 +110,12 @@ class Opening:
         for stream in self._streams:
             is_touched = stream.account == keys.account and reach.touches_leaf(stream.leaf)
             if is_touched and not keys.tree.holds(stream.leaf.node):
+                stream.end()
+
+    def end_guarded(self, account: AccountId) -> None:
+        """End media streams of what a share guards that is not lent any more."""
+        for stream in self._streams:
+            if stream.account == account and stream.leaf.category not in OUTSIDE:
                 stream.end()
 
     def end_restricted(self, keys: AccountKeys) -> None:

@@ -39,6 +39,7 @@ class EraseReceipt(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     held: int | msgspec.UnsetType = msgspec.UNSET
     operator: str | msgspec.UnsetType = msgspec.UNSET
+    share: int | msgspec.UnsetType = msgspec.UNSET
     signature: str = ""
 
     def signed_bytes(self) -> bytes:

@@ -111,7 +111,7 @@ def forget(
 def _write_shards(vault: Vault, changed: Sequence[AccountKeys], number: int) -> dict[bytes, ShardPlace]:
     places = {}
     for keys in changed:
-        place = ShardPlace(number, os.urandom(KEY_BYTES), keys.first_end)
+        place = ShardPlace(number, os.urandom(KEY_BYTES), keys.first_end, keys.guard is not None)
         path = vault.shards_folder / shard_name(keys.account, number)
         write_durably(path, seal_shard(place.key, keys.account, number, keys.to_shard()))
         places[keys.account.value.bytes] = place

@@ -16,6 +16,7 @@ from sealwire.custody.keys.paths import (
     BLOCK_SLOTS,
     CLASS_DEPTH,
     DAY_DEPTH,
+    INDEX_CATEGORY,
     LEAF_DEPTH,
     DayPath,
     LeafPath,
@@ -29,6 +30,8 @@ TOKEN_BYTES = 8
 _CHILD = (b"sealwire/tree/v1\x00", b"sealwire/tree/v1\x01")
 _ENTRY = struct.Struct(">Q32s")
 _KEPT_IN_CACHE = 512
+_INDEX_LEAVES_KEPT = 4096
+_ABOVE_INDEX_LEAVES = category_node(INDEX_CATEGORY).number
 _CACHED_LENGTHS = (DAY_DEPTH + 1, BLOCK_DEPTH + 1)
 
 
@@ -46,11 +49,12 @@ class Tree:
     So `number >> 1` is the parent and `number ^ 1` the sibling. Destroying a node costs the same whatever lies below.
     """
 
-    __slots__ = ("_cache", "nodes")
+    __slots__ = ("_cache", "_index_leaves", "nodes")
 
-    def __init__(self, nodes: dict[int, bytes]) -> None:
+    def __init__(self, nodes: dict[int, bytes], index_leaves: dict[int, bytes] | None = None) -> None:
         self.nodes = nodes
         self._cache: dict[int, bytes] = {}
+        self._index_leaves = index_leaves or {}
 
     @classmethod
     def planted(cls, root: bytes) -> Tree:
@@ -59,7 +63,7 @@ class Tree:
         return cls({1: root})
 
     def copy(self) -> Tree:
-        return Tree(dict(self.nodes))
+        return Tree(dict(self.nodes), dict(self._index_leaves))
 
     def derive(self, place: LeafPath | NodePath) -> bytes:
         """The 32-byte node at a place; Punctured when it, or anything above it, was destroyed."""
@@ -71,6 +75,18 @@ class Tree:
             if here.bit_length() in _CACHED_LENGTHS:
                 self._remember(here, node)
         return node
+
+    def index_leaf(self, place: LeafPath) -> bytes:
+        """`derive`, remembered: a lookup by number asks for every day in use, each 52 steps below the root."""
+        number = place.node.number
+        leaf = self._index_leaves.get(number)
+        if leaf is not None and self._live_above(number):
+            return leaf
+        leaf = self.derive(place)
+        if len(self._index_leaves) >= _INDEX_LEAVES_KEPT:
+            del self._index_leaves[next(iter(self._index_leaves))]
+        self._index_leaves[number] = leaf
+        return leaf
 
     def holds(self, place: NodePath) -> bool:
         """Whether the whole of what lies below a node is still derivable."""
@@ -116,7 +132,7 @@ class Tree:
             else:
                 living.update((path, self.nodes[path]) for path in self._below(node.number))
         changed = any(path not in living and not _below_any(path, living) for path in self.nodes)
-        self.nodes, self._cache = living, {}
+        self.nodes, self._cache, self._index_leaves = living, {}, {}
         return changed
 
     def restore(self, before: Tree, place: NodePath) -> bool:
@@ -178,6 +194,9 @@ class Tree:
     def _forget(self, target: int) -> None:
         for number in [number for number in self._cache if _overlap(number, target)]:
             del self._cache[number]
+        if self._index_leaves and _overlap(target, _ABOVE_INDEX_LEAVES):
+            for number in [number for number in self._index_leaves if _overlap(number, target)]:
+                del self._index_leaves[number]
 
 
 def _overlap(one: int, other: int) -> bool:
@@ -218,7 +237,7 @@ def block_leaf(block_node: bytes, offset: int) -> bytes:
 
 def index_key(tree: Tree, day: DayPath) -> bytes:
     """The blind-index key of one category, class and day."""
-    return _expand(tree.derive(day.index_leaf), b"sealwire/index/v1")
+    return _expand(tree.index_leaf(day.index_leaf), b"sealwire/index/v1")
 
 
 def index_token(key: bytes, number: str) -> bytes:

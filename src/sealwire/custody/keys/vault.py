@@ -16,6 +16,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from sealwire.custody.keys.ledger import Ledger
 from sealwire.custody.keys.receipts import Signer
 from sealwire.custody.keys.refusals import AccountUnknown, KeeperAlreadyRunning, VaultBroken
 from sealwire.custody.keys.rootkey import RootKeys
+from sealwire.custody.keys.sharing.guard import Guard
 from sealwire.custody.keys.vault_format import (
     ShardPlace,
     VaultIndex,
@@ -74,8 +76,8 @@ class Vault:
     def index_path(self, number: int) -> Path:
         return self.folder / f"index.{number}"
 
-    def load(self, account: AccountId) -> AccountKeys:
-        """Read one account's shard."""
+    def load(self, account: AccountId, lent: Callable[[Guard], bytes | None] = lambda _guard: None) -> AccountKeys:
+        """Read one account's shard; `lent` answers with the key for its guard, if there is one now."""
         place = self.index.shards.get(account.value.bytes)
         if place is None:
             raise AccountUnknown
@@ -83,12 +85,16 @@ class Vault:
             data = (self.shards_folder / shard_name(account, place.written)).read_bytes()
         except OSError:
             raise VaultBroken(f"the shard of {account} cannot be read; nothing was overwritten") from None
-        return AccountKeys.from_shard(account, open_shard(place.key, account, data))
+        return AccountKeys.from_shard(account, open_shard(place.key, account, data), lent)
 
     def accounts_with_holds_before(self, today: int) -> list[AccountId]:
         """The accounts in which a hold ended before this day."""
         shards = self.index.shards.items()
         return [_account(raw) for raw, place in shards if place.first_end is not None and place.first_end < today]
+
+    def guarded_accounts(self) -> list[AccountId]:
+        """The accounts that a customer's share guards."""
+        return [_account(raw) for raw, place in self.index.shards.items() if place.is_guarded]
 
     def knows(self, account: AccountId) -> bool:
         return account.value.bytes in self.index.shards

@@ -20,10 +20,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sealwire.custody.keys.held import HeldShard
 from sealwire.custody.keys.refusals import VaultBroken, VaultNewer
+from sealwire.custody.keys.sharing.guard import Guard
 from sealwire.custody.keys.tree import Tree
 from sealwire.vocabulary import AccountId
 
-VERSION = 2  # 2: a shard has holds and what is owed; files of version 1 are read as having none
+VERSION = 3  # 2: a shard has holds and what is owed; 3: and a guard. Earlier files are read as having none
 _HEADER = struct.Struct(">8sBcQ")
 _MAGIC = b"SWVAULT\n"
 _INDEX, _SHARD = b"I", b"S"
@@ -31,11 +32,14 @@ _NONCE_BYTES = 12
 
 
 class ShardPlace(msgspec.Struct, frozen=True, array_like=True):
-    """Where an account's shard lies (the epoch in its file name), the key that opens it, and when a hold in it ends."""
+    """Where an account's shard lies (the epoch in its file name), the key that opens it, when a hold in it ends, and
+    whether a customer's share guards it.
+    """
 
     written: int
     key: bytes
     first_end: int | None = None
+    is_guarded: bool = False
 
 
 class VaultIndex(msgspec.Struct, frozen=True, array_like=True):
@@ -56,6 +60,8 @@ class Shard(msgspec.Struct, frozen=True, array_like=True):
     nodes: bytes
     holds: dict[str, HeldShard] = {}
     owed: bytes = b""
+    guard: Guard | None = None
+    severed: bytes = b""
 
 
 _encoder = msgspec.msgpack.Encoder()

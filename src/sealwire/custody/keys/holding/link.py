@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from typing import Any
@@ -23,7 +23,7 @@ from sealwire.custody.keys.holding.protocol import (
 )
 from sealwire.custody.keys.holding.refusals import HolderAway, HolderNotAuthentic, HolderVersion
 from sealwire.custody.keys.receipts import EraseReceipt, HolderKey
-from sealwire.ground.wire import Peer, PeerLost
+from sealwire.ground.wire import Handler, Peer, PeerLost
 from sealwire_verifier.errors import NotProved
 from sealwire_verifier.note import decode, parse_vkey
 
@@ -42,15 +42,15 @@ class HolderLink:
         cls, address: str, pin: str, key: HolderKey, *, installation: str, vkey: str = "", code: str = ""
     ) -> HolderLink:
         """Steps (1) to (3) of the protocol. With a `code` the holder pins this keeper; `vkey` is whom we expect."""
-        peer = await _connected(address, pin)
+        peer = await connected(address, pin)
         try:
-            hello = msgspec.convert(await _ask(peer, "hello", protocol=PROTOCOL), Hello, builtin_types=(bytes,))
+            hello = msgspec.convert(await ask(peer, "hello", protocol=PROTOCOL), Hello, builtin_types=(bytes,))
             if hello.protocol != PROTOCOL:
                 raise HolderVersion
             if vkey and hello.holder != vkey:
                 raise HolderNotAuthentic
             signature = key.sign_bytes(proof_bytes(hello.nonce, pin, hello.holder.partition("+")[0]))
-            answer = await _ask(
+            answer = await ask(
                 peer, "prove", keeper_vkey=key.vkey, installation=installation, signature=signature, code=code
             )
             return cls(peer, hello, msgspec.convert(answer, Standing, builtin_types=(bytes,)))
@@ -73,38 +73,38 @@ class HolderLink:
         await self._peer.closed.wait()
 
     async def ask_standing(self) -> Standing:
-        self.standing = msgspec.convert(await _ask(self._peer, "standing"), Standing, builtin_types=(bytes,))
+        self.standing = msgspec.convert(await ask(self._peer, "standing"), Standing, builtin_types=(bytes,))
         return self.standing
 
     async def lacks(self, names: list[str]) -> list[str]:
         found: list[str] = []
         for start in range(0, len(names), 10_000):
-            found += await _ask(self._peer, "lacks", names=names[start : start + 10_000])
+            found += await ask(self._peer, "lacks", names=names[start : start + 10_000])
         return found
 
     async def put(self, name: str, data: bytes) -> None:
         for start in range(0, max(len(data), 1), CHUNK_BYTES):
-            await _ask(self._peer, "put", name=name, data=data[start : start + CHUNK_BYTES], first=start == 0)
+            await ask(self._peer, "put", name=name, data=data[start : start + CHUNK_BYTES], first=start == 0)
 
     async def prepare(self, wanted: Prepare) -> None:
-        await _ask(self._peer, "prepare", prepare=_plain(wanted))
+        await ask(self._peer, "prepare", prepare=_plain(wanted))
 
     async def commit(self, epoch: int, digest: bytes) -> list[dict[str, Any]]:
-        return list(await _ask(self._peer, "commit", epoch=epoch, digest=digest))
+        return list(await ask(self._peer, "commit", epoch=epoch, digest=digest))
 
     async def roll_back(self) -> None:
-        await _ask(self._peer, "roll_back")
+        await ask(self._peer, "roll_back")
 
     async def take_over(self, wanted: TakeOver) -> list[dict[str, Any]]:
-        return list(await _ask(self._peer, "take_over", take_over=_plain(wanted)))
+        return list(await ask(self._peer, "take_over", take_over=_plain(wanted)))
 
     async def fetch_copy(self) -> dict[str, Any]:
-        return dict(await _ask(self._peer, "fetch_copy"))
+        return dict(await ask(self._peer, "fetch_copy"))
 
     async def fetch(self, name: str, write: Callable[[bytes], Any]) -> None:
         """A whole file of the copy, piece by piece."""
         offset = 0
-        while piece := bytes(await _ask(self._peer, "fetch", name=name, offset=offset)):
+        while piece := bytes(await ask(self._peer, "fetch", name=name, offset=offset)):
             write(piece)
             offset += len(piece)
 
@@ -124,7 +124,8 @@ class HolderLink:
         return None
 
 
-async def _connected(address: str, pin: str) -> Peer:
+async def connected(address: str, pin: str, handlers: Mapping[str, Handler] | None = None) -> Peer:
+    """A line to whoever shows the pinned certificate; nothing was sent to anybody else."""
     host, _, port = address.rpartition(":")
     try:
         async with asyncio.timeout(CONNECT_S_MAX):
@@ -136,12 +137,13 @@ async def _connected(address: str, pin: str) -> Peer:
     if shown is None or pin_of(shown) != pin:
         writer.close()
         raise HolderNotAuthentic
-    peer = Peer({})
+    peer = Peer(handlers or {})
     peer.start(reader, writer)
     return peer
 
 
-async def _ask(peer: Peer, name: str, /, **body: Any) -> Any:
+async def ask(peer: Peer, name: str, /, **body: Any) -> Any:
+    """Call, and tell silence and loss as HolderAway."""
     try:
         return await peer.call(name, wait_s=WAIT_S_MAX, **body)
     except PeerLost:

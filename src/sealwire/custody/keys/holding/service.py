@@ -49,7 +49,7 @@ from sealwire_verifier.note import parse_vkey
 
 CODE_TRIES_MAX = 5
 Answer = TypeVar("Answer")
-_CODE_FILE = "joining.code"
+CODE_FILE = "joining.code"
 
 
 class HolderService:
@@ -170,9 +170,9 @@ class HolderService:
         return new_code(self.folder)
 
     async def _pair(self, code: str, vkey: str, installation: str) -> None:
-        path = self.folder / _CODE_FILE
+        path = self.folder / CODE_FILE
         expected = path.read_bytes() if path.exists() else b""
-        if not expected or not compare_digest(expected, _hashed(code)):
+        if not expected or not compare_digest(expected, hashed(code)):
             self._tries += 1
             if self._tries >= CODE_TRIES_MAX:
                 path.unlink(missing_ok=True)
@@ -243,11 +243,12 @@ def new_code(folder: Path) -> str:
     """Make a joining code for the holder of this folder, running or not; the one before it is void."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     code = b32encode(os.urandom(15)).decode().lower()
-    create_durably(folder / _CODE_FILE, _hashed(code))
+    create_durably(folder / CODE_FILE, hashed(code))
     return code
 
 
-def _hashed(code: str) -> bytes:
+def hashed(code: str) -> bytes:
+    """What is kept of a joining code."""
     return sha256(b"sealwire/joining-code/v1\n" + code.strip().lower().encode()).hexdigest().encode()
 
 
