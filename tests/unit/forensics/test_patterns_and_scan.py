@@ -19,10 +19,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from backports import zstd
 
 from sealwire.custody.forensics.matcher import Matcher
 from sealwire.custody.forensics.patterns import NothingAudible, Pattern, audio_patterns, number_patterns
-from sealwire.custody.forensics.pglz import pglz_unpack
+from sealwire.custody.forensics.pglz import carved_values, pglz_unpack
 from sealwire.custody.forensics.scan import scan_bytes, scan_folder
 from sealwire.custody.forensics.telephone_codes import alaw_encode, gsm7_packed, mulaw_encode, semi_octets
 from sealwire.vocabulary import E164
@@ -60,6 +61,8 @@ WRAPPERS: dict[str, Callable[[bytes], bytes]] = {
     "zlib best": lambda data: zlib.compress(data, 9),
     "bzip2": bz2.compress,
     "xz": lzma.compress,
+    "zstd": zstd.compress,
+    "zstd best": lambda data: zstd.compress(data, 19),
     "gzip in gzip": lambda data: gzip.compress(b"--" + gzip.compress(data)),
 }
 
@@ -101,11 +104,35 @@ def test_a_number_is_found_in_a_member_of_a_zip_file() -> None:
     assert matcher_hits(packed.getvalue())
 
 
+LZ4_TEXT = b"".join(b"call %d from +441632960123 to somebody\n" % number for number in range(40))
+LZ4_FRAME = base64.b64decode(  # of that text, by the reference program
+    "BCJNGGxADgYAAAAAAADd8gAAAPEXY2FsbCAwIGZyb20gKzQ0MTYzMjk2MDEyMyB0byBzb21lYm9keQomAB8xJgASHzImABIfMyYAEh80JgASHzUm"
+    "ABIfNiYAEh83JgASHzgmABIfOSYAEh8xfQEUD34BEx8xfwETHzGAARMfMYEBEx8xggETHzGDARMfMYQBEx8xhQETHzGGARMfMoYBEx8yhgETHzKG"
+    "ARMfMoYBEx8yhgETHzKGARMfMoYBEx8yhgETHzKGARMfMoYBEx8zhgETHzOGARMfM4YBEx8zhgETHzOGARMfM4YBEx8zhgETHzOGARMfM4YBEx8z"
+    "hgEJUGJvZHkKAAAAAOz1FxI="
+)
+LZ4_BLOCK = LZ4_FRAME[19:-8]
+
+
+def test_a_number_is_found_inside_an_lz4_frame_and_in_what_is_left_of_one() -> None:
+    for left in (LZ4_FRAME, LZ4_FRAME[:90]):
+        assert "international, raw in lz4" in matcher_hits(os.urandom(11) + left + bytes(30))
+
+
+def test_a_value_that_postgresql_compressed_with_lz4_is_unpacked() -> None:
+    for block in (LZ4_BLOCK, LZ4_BLOCK[:60]):
+        head = (len(block) + 8 << 2 | 2).to_bytes(4, "little") + (len(LZ4_TEXT) | 1 << 30).to_bytes(4, "little")
+        ((name, at, unpacked),) = carved_values(memoryview(bytes(16) + head + block + bytes(16)))
+        assert (name, at) == ("lz4 value", 16)
+        assert NUMBER.text.encode() in unpacked[: len(LZ4_TEXT)]
+    assert "international, raw in lz4 value" in matcher_hits(bytes(16) + head + block + bytes(16))
+
+
 def test_pglz_is_unpacked_and_what_is_not_pglz_is_not() -> None:
     # Eight literals, then "the last 8 bytes again, 18 + 6 bytes long".
     packed = b"\x00abcdefgh\x01" + bytes([0x0F, 8, 6])
-    assert pglz_unpack(packed, raw_bytes=32) == b"abcdefgh" * 4
-    assert pglz_unpack(b"\x01\x00\x05", raw_bytes=32) == b""
+    assert pglz_unpack(packed, 32) == b"abcdefgh" * 4
+    assert pglz_unpack(b"\x01\x00\x05", 32) == b""
 
 
 @pytest.mark.parametrize("form", ["s16le", "s16be", "alaw", "mulaw", "hex", "base64"])

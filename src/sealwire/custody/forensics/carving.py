@@ -8,12 +8,18 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from sealwire.custody.forensics.pglz import carved_pglz
+from backports import zstd
+
+from sealwire.custody.forensics.lz4 import unpack_frame
+from sealwire.custody.forensics.pglz import carved_values
 
 _PIECE_IN = 1 << 16
 _PIECE_OUT = 1 << 20
 _STREAM_BYTES_MAX = 256 << 20
 _ZIP_HEADER_BYTES = 30
+_ZSTD_WINDOW_LOG_MAX = 27  # what `zstd --long` writes: 128 MiB
+_LZ4_FRAME = b"\x04\x22\x4d\x18"
+_NOISE = (zlib.error, OSError, EOFError, RuntimeError, lzma.LZMAError, zstd.ZstdError)
 
 
 class _Unpacker(Protocol):
@@ -26,8 +32,8 @@ class _Unpacker(Protocol):
 def unpacked_streams(data: Any) -> Iterator[tuple[str, int, Iterator[bytes]]]:
     """Every stream that unpacks to something: (format, offset, pieces). Most places that look like one are noise.
 
-    gzip and zlib (RFC 1950, 1952), members of zip files, bzip2, xz, and PostgreSQL's own pglz. Not zstd and lz4:
-    nothing here writes them, and the embedded PostgreSQL is built without them.
+    gzip and zlib (RFC 1950, 1952), members of zip files, bzip2, xz, zstd (RFC 8878), lz4, and the values that
+    PostgreSQL compresses in place with pglz or lz4.
     """
     view = memoryview(data)
     for name, magic, opener in _FORMATS:
@@ -38,8 +44,12 @@ def unpacked_streams(data: Any) -> Iterator[tuple[str, int, Iterator[bytes]]]:
                 if first := next(pieces, b""):
                     yield name, at, _chained(first, pieces)
             at = data.find(magic, at + 1)
-    for at, unpacked in carved_pglz(view):
-        yield "pglz", at, iter((unpacked,))
+    at = data.find(_LZ4_FRAME)
+    while at != -1:
+        yield "lz4", at, unpack_frame(view, at)
+        at = data.find(_LZ4_FRAME, at + 1)
+    for name, at, unpacked in carved_values(view):
+        yield name, at, iter((unpacked,))
 
 
 def _pieces(view: memoryview, start: int, unpacker: _Unpacker) -> Iterator[bytes]:
@@ -53,7 +63,7 @@ def _pieces(view: memoryview, start: int, unpacker: _Unpacker) -> Iterator[bytes
                 if produced > _STREAM_BYTES_MAX:
                     return
             start += _PIECE_IN
-    except (zlib.error, OSError, EOFError, lzma.LZMAError):
+    except _NOISE:
         return
 
 
@@ -96,6 +106,11 @@ def _xz(_view: memoryview, at: int) -> tuple[int, _Unpacker]:
     return at, lzma.LZMADecompressor()
 
 
+def _zstd(_view: memoryview, at: int) -> tuple[int, _Unpacker]:
+    options = {int(zstd.DecompressionParameter.window_log_max): _ZSTD_WINDOW_LOG_MAX}
+    return at, zstd.ZstdDecompressor(options=options)
+
+
 _Opener = Callable[[memoryview, int], "tuple[int, _Unpacker] | None"]
 _FORMATS: tuple[tuple[str, bytes, _Opener], ...] = (
     ("gzip", b"\x1f\x8b\x08", _gzip),
@@ -106,4 +121,5 @@ _FORMATS: tuple[tuple[str, bytes, _Opener], ...] = (
     ("zip", b"PK\x03\x04", _zip_member),
     ("bzip2", b"1AY&SY", _bzip2),
     ("xz", b"\xfd7zXZ\x00", _xz),
+    ("zstd", b"\x28\xb5\x2f\xfd", _zstd),
 )

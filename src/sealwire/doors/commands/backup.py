@@ -12,13 +12,11 @@ from rich.console import Console
 
 from sealwire.config import Settings, load_settings
 from sealwire.custody.backups.cycle import Cycle, cycle
-from sealwire.custody.backups.make import backups_in
-from sealwire.custody.backups.manifest import read_manifest
+from sealwire.custody.backups.manifest import backups_in, read_manifest
 from sealwire.custody.backups.sealing import backup_key, identity_file
 from sealwire.custody.backups.take import TakenBackup
 from sealwire.custody.backups.telling import tell_verified
 from sealwire.custody.backups.unpack import find_source, verify_chain
-from sealwire.custody.backups.verify import verify as verify_plain
 from sealwire.doors.commands._options import DataOption, JsonOption
 from sealwire.doors.findings import is_running
 from sealwire.doors.restoring.drilling import back_up
@@ -63,10 +61,6 @@ def verify(
 ) -> None:
     """Check a backup and all that it continues: every file's hash, who made it, and that it is of this installation."""
     settings = _settings(data)
-    if not backup.startswith("s3://") and not read_manifest(Path(backup)).is_sealed:
-        plain = asyncio.run(verify_plain(Path(backup), settings))
-        print(f"{plain.manifest.backup} is whole: {len(plain.manifest.files)} files, {plain.seconds:.1f} s")
-        return
     verified = verify_chain(backup, settings, backup_key(settings, file=identity))
     if is_running(settings):
         asyncio.run(tell_verified(settings, verified.chain.last, SystemClock()))

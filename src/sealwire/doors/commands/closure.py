@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ import typer
 from rich.console import Console
 
 from sealwire.doors.closure_drill.run import drill as run_drill
+from sealwire.doors.commands._interrupting import run
 from sealwire.doors.commands._options import JsonOption
 from sealwire.errors import Malformed
 
@@ -26,7 +26,7 @@ def command(drill: DrillOption = False, quick: QuickOption = False, as_json: Jso
     """Drill the closing of an account: exactly the billing allow-list remains."""
     if not drill:
         raise ClosureWhat
-    outcome = asyncio.run(run_drill(_for_scripts if as_json else _for_people, quick=quick))
+    outcome = run(run_drill(_for_scripts if as_json else _for_people, quick=quick))
     sys.exit(0 if outcome["ok"] else 1)
 
 

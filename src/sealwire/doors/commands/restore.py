@@ -13,6 +13,7 @@ from rich.console import Console
 from sealwire.config import load_settings
 from sealwire.custody.backups.gate import mark_pending, put_back_by_hand
 from sealwire.custody.backups.putback import PutBack, put_back
+from sealwire.doors.commands._interrupting import run
 from sealwire.doors.commands._options import DataOption, JsonOption
 from sealwire.doors.restoring.drilling import drill as run_drill
 from sealwire.errors import Malformed
@@ -55,7 +56,7 @@ def command(  # noqa: PLR0917 - typer makes options of them
         raise RestoreWhat
     settings = load_settings(data)
     if drill:
-        report = asyncio.run(run_drill(settings, quick=quick))
+        report = run(run_drill(settings, quick=quick))
         _say(report, as_json)
         raise typer.Exit(0 if report["ok"] else 1)
     if reconcile:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from sealwire.doors.commands._interrupting import run
 from sealwire.doors.commands._options import JsonOption
 from sealwire.doors.demo.show import ForPeople, ForScripts
 from sealwire.doors.sweep.run import run_sweep
@@ -34,18 +33,6 @@ def command(
 ) -> None:
     """Erase made-up people in a scratch installation, search everything, and see every broken step be caught."""
     diagnostics.start("sweep")
-    if not asyncio.run(_until_signal(quick=quick, as_json=as_json, on_s3=objects is ObjectStore.S3)):
-        sys.exit(1)
-
-
-async def _until_signal(*, quick: bool, as_json: bool, on_s3: bool) -> bool:
-    """Ctrl-C and SIGTERM cancel the sweep, which stops all it started."""
     show = ForScripts() if as_json else ForPeople()
-    task = asyncio.ensure_future(run_sweep(show, quick=quick, on_s3=on_s3))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        print("stopped; nothing is left running", file=sys.stderr, flush=True)
-        return False
+    if not run(run_sweep(show, quick=quick, on_s3=objects is ObjectStore.S3)):
+        sys.exit(1)

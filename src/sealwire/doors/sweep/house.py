@@ -15,7 +15,8 @@ from typing import Any
 import asyncpg
 
 from sealwire.config import Settings, load_settings
-from sealwire.custody.backups.make import make
+from sealwire.custody.backups.take import take
+from sealwire.custody.backups.unpack import opened_into
 from sealwire.custody.categories import Category
 from sealwire.custody.eraser import Eraser
 from sealwire.custody.erasure import Ground, find, request_day, request_records
@@ -138,14 +139,13 @@ class House:
             for pattern in self.canaries.patterns(each.category, each.serial, subject=each.name)
         ]
 
-    async def back_up(self) -> Path:
-        """A backup in a folder of its own, outside the data folder."""
+    async def back_up(self, name: str) -> Path:
+        """A sealed backup as the worker takes one, and then opened by somebody who has its identity: what it holds."""
         status = await self.custody.keeper.status()
-        made = await make(
-            self.settings, keeper_epoch=status.epoch, effaceability_class=status.effaceability_class,
-            clock=self.clock, target=self.copies,
-        )  # fmt: skip
-        return made.folder
+        taken = await take(
+            self.settings, keeper_epoch=status.epoch, effaceability_class=status.effaceability_class, clock=self.clock
+        )
+        return await asyncio.to_thread(opened_into, self.copies / name, taken.manifest, self.settings)
 
     def copy_keeper(self, name: str, *, with_epoch: bool) -> Path:
         """A copy of the keeper's folder; with the epoch slots it is what a snapshot of the machine would hold."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sealwire.custody.erasure import find
 from sealwire.custody.forensics.attacker import attack_row
+from sealwire.custody.forensics.beside import BesideReport, search_beside
 from sealwire.custody.forensics.key_patterns import key_patterns, keys_of, oracle
 from sealwire.custody.forensics.loot import Loot
 from sealwire.custody.forensics.matcher import Matcher
@@ -30,21 +31,28 @@ class Looked:
 
     files: SweepReport
     memory: list[MemoryScan] = field(default_factory=list)
+    beside: BesideReport = field(default_factory=BesideReport)
 
     @property
     def places(self) -> list[str]:
         """Where something was found that should not be there: what, in which form, where."""
-        return self.files.places + [
-            f"{pattern.subject}: {pattern.encoding} in the memory of {scan.name} ({scan.pid})"
-            for scan in self.memory
-            for pattern, _ in scan.hits
-            if pattern.subject != MEMORY_CONTROL
-        ]
+        return (
+            self.files.places
+            + self.beside.places
+            + [
+                f"{pattern.subject}: {pattern.encoding} in the memory of {scan.name} ({scan.pid})"
+                for scan in self.memory
+                for pattern, _ in scan.hits
+                if pattern.subject != MEMORY_CONTROL
+            ]
+        )
 
     @property
     def control_hits(self) -> int:
-        return self.files.control_hits + sum(
-            pattern.subject == MEMORY_CONTROL for scan in self.memory for pattern, _ in scan.hits
+        return (
+            self.files.control_hits
+            + self.beside.control_hits
+            + sum(pattern.subject == MEMORY_CONTROL for scan in self.memory for pattern, _ in scan.hits)
         )
 
     @property
@@ -55,7 +63,7 @@ class Looked:
             for scan in self.memory
             if not scan.is_readable or all(pattern.subject != MEMORY_CONTROL for pattern, _ in scan.hits)
         ]
-        return self.files.missed + blind
+        return self.files.missed + blind + self.beside.missed
 
     def about(self, name: str) -> list[str]:
         """The places where something of one subject was found; a key or ciphertext is named after its subject."""
@@ -86,11 +94,33 @@ def patterns_of_keys(tree: Tree, subjects: Iterable[Subject]) -> list[Pattern]:
 
 async def look(house: House, patterns: Sequence[Pattern], *, memory: Sequence[Pattern] = ()) -> Looked:
     """Search all files for `patterns` and all processes for `memory`."""
-    files = await sweep(
+    of_files = sweep(
         house.settings, patterns, dsn=dsn(house.settings, OWNER), extra=[house.copies, *house.stores],
         lawful={"ciphertext": str(house.copies)},
     )  # fmt: skip
-    return Looked(files, await look_in_memory(house, memory) if memory else [])
+    if not memory:
+        return Looked(await of_files)
+    async with asyncio.TaskGroup() as both:
+        files = both.create_task(of_files)
+        processes = both.create_task(look_in_memory(house, memory))
+        beside = both.create_task(look_beside(house, memory))
+    return Looked(files.result(), processes.result(), beside.result())
+
+
+async def look_beside(house: House, patterns: Sequence[Pattern]) -> BesideReport:
+    """Search what processes hold open outside the stores, removed files included, and what was swapped out."""
+    pids = [pid for _, pid in processes_of(house)]
+    return await asyncio.to_thread(search_beside, Matcher(patterns), pids, searched=[house.top, *house.stores])
+
+
+def processes_of(house: House, *, only: str | None = None) -> list[tuple[str, int]]:
+    """Every process of the installation, and what it started, by name; or those of one."""
+    return [
+        (health.name, pid)
+        for health in house.cloud.health()
+        if health.pid is not None and only in (None, health.name)
+        for pid in with_children([health.pid])
+    ]
 
 
 async def look_in_memory(house: House, patterns: Sequence[Pattern], *, only: str | None = None) -> list[MemoryScan]:
@@ -98,12 +128,7 @@ async def look_in_memory(house: House, patterns: Sequence[Pattern], *, only: str
     control = text_patterns(house.top.name, subject=MEMORY_CONTROL)
     matcher = Matcher([*patterns, *(pattern for pattern in control if pattern.encoding == "raw")])
     shared: set[str] = set()
-    processes = [
-        (health.name, pid)
-        for health in house.cloud.health()
-        if health.pid is not None and only in (None, health.name)
-        for pid in with_children([health.pid])
-    ]
+    processes = processes_of(house, only=only)
 
     def scan_all() -> list[MemoryScan]:
         scans = [scan_memory(matcher, name, pid, seen=shared) for name, pid in processes]

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +23,7 @@ from sealwire.custody.categories import CATALOGUE, Category
 from sealwire.custody.forensics.attacker import Possessions, attack, rows_in
 from sealwire.custody.forensics.patterns import Pattern
 from sealwire.custody.keys.tree import Tree
-from sealwire.doors.demo.show import Round, Show
+from sealwire.doors.demo.show import Round, Show, Step
 from sealwire.doors.sweep import looking
 from sealwire.doors.sweep.house import House, Subject, house
 from sealwire.doors.sweep.trial import try_mutants
@@ -45,11 +46,14 @@ class Tale:
     tree: Tree | None = None
     backups: list[Path] = field(default_factory=list)
     old_vault: Path | None = None
+    _secrets: list[Pattern] = field(default_factory=list)
 
     def secrets(self) -> list[Pattern]:
         """What nobody may find once they are unreadable: what they said, and their keys."""
         assert self.tree is not None
-        return self.house.patterns(self.going) + looking.patterns_of_keys(self.tree, self.going)
+        if not self._secrets:
+            self._secrets = self.house.patterns(self.going) + looking.patterns_of_keys(self.tree, self.going)
+        return self._secrets
 
 
 async def run_sweep(show: Show, *, quick: bool, on_s3: bool) -> bool:
@@ -62,6 +66,8 @@ async def run_sweep(show: Show, *, quick: bool, on_s3: bool) -> bool:
         await _unreadable(told, tale)
         await _attack(told, tale)
         await _removed(told, tale)
+        for opened in tale.backups:  # nothing that is kept from here on can lie in them
+            shutil.rmtree(opened)
         await try_mutants(told, running, on_s3=on_s3)
     figures = told.figures
     hits = figures.pop("hits_unreadable") or figures.pop("hits_removed", 0)
@@ -123,8 +129,11 @@ async def _control(told: Round, tale: Tale) -> None:
         told.figures["missed"] = ", ".join(found.missed + unseen)
         tale.tree = looking.snapshot_tree(running, "before")
         tale.old_vault = running.copy_keeper("vault-before", with_epoch=False)
-        tale.backups.append(await running.back_up())
-        step.say("backup A made; the attacker has it, the root key, and the vault as it is now without its epoch key")
+        tale.backups.append(await running.back_up("backup-a"))
+        step.say(
+            "backup A made and sealed; the attacker has its identity and opened it, and has the root key, and the "
+            "vault as it is now without its epoch key"
+        )
 
 
 async def _unreadable(told: Round, tale: Tale) -> None:
@@ -140,9 +149,10 @@ async def _unreadable(told: Round, tale: Tale) -> None:
         step.figure("patterns", len(secret), f"{len(secret)} patterns in {found.files.bytes / 1e6:.0f} MB of files")
         memory = sum(scan.bytes for scan in found.memory)
         step.figure("processes", len(found.memory), f"and {memory / 1e6:.0f} MB of {len(found.memory)} processes")
+        _say_where(step, found)
         for place in found.places[:30]:
             step.say(place, tone="bad")
-        tale.backups.append(await running.back_up())
+        tale.backups.append(await running.back_up("backup-b"))
 
 
 async def _work_on(tale: Tale) -> None:
@@ -199,6 +209,30 @@ async def _removed(told: Round, tale: Tale) -> None:
             running.principal, [each.row for each in tale.staying], purpose=Purpose.SERVICE_OPERATION
         )
         step.figure("neighbours_open", len(opened), f"{len(opened)} of {len(tale.staying)} neighbours open")
+
+
+def _say_where(step: Step, found: looking.Looked) -> None:
+    """Where was searched, how much, and what could not be."""
+    for store in found.files.stores:
+        name = store.store.rpartition("/")[2]
+        controls = sum(store.control_hits.values())
+        step.say(f"{name:<18}{store.files:>7} files{store.bytes / 1e6:>10.1f} MB   control found {controls} times")
+    for scan in found.memory:
+        step.say(f"{'memory':<18}{scan.name:<16} {scan.bytes / 1e6:>6.1f} MB")
+    beside = found.beside
+    step.say(
+        f"{'open elsewhere':<18}{beside.open_files:>7} files{beside.bytes / 1e6:>10.1f} MB   removed ones included"
+    )
+    step.say(f"{'core dumps':<18}{beside.core_dumps}")
+    step.say(f"{'swap':<18}{beside.swap}")
+    for told in beside.not_searched:
+        step.say(f"not searched: {told}", tone="bad")
+    step.figure("bytes_of_files", found.files.bytes)
+    step.figure("bytes_of_memory", sum(scan.bytes for scan in found.memory))
+    step.figure("open_elsewhere", beside.open_files)
+    step.figure("core_dumps", beside.core_dumps)
+    step.figure("swap", beside.swap)
+    step.figure("not_searched", "; ".join(beside.not_searched))
 
 
 def _tell(told: Round, *, step_name: str, found: looking.Looked) -> None:
