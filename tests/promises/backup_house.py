@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import os
 import shutil
@@ -13,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from sealwire.config import Settings
-from sealwire.custody.backups.make import MadeBackup, make
+from sealwire.custody.backups.take import TakenBackup, take
+from sealwire.custody.backups.unpack import opened_into
 from sealwire.custody.categories import CallRecord, Recording
 from sealwire.custody.eraser import Eraser
 from sealwire.custody.erasure import Ground, find, request_records
@@ -42,6 +44,14 @@ class Call:
     @property
     def records(self) -> list[RecordId]:
         return [self.call_record, self.recording]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A backup as it was taken, and the folder where it lies opened."""
+
+    taken: TakenBackup
+    folder: Path
 
 
 @dataclass
@@ -77,12 +87,14 @@ class House:
         kept_audio = await self.custody.keep(self.account, recording, media=media)
         return Call(E164(caller), pcm, kept.record, kept_audio.record)
 
-    async def back_up(self, target: Path | None = None) -> MadeBackup:
+    async def back_up(self) -> Opened:
+        """A sealed backup, and beside it what somebody who has its identity makes of it."""
         status = await self.custody.keeper.status()
-        return await make(
-            self.settings, keeper_epoch=status.epoch, effaceability_class=status.effaceability_class, clock=CLOCK,
-            target=target,
-        )  # fmt: skip
+        taken = await take(
+            self.settings, keeper_epoch=status.epoch, effaceability_class=status.effaceability_class, clock=CLOCK
+        )
+        folder = self.copies / f"opened-{taken.manifest.name}"
+        return Opened(taken, await asyncio.to_thread(opened_into, folder, taken.manifest, self.settings))
 
     async def erase(self, records: Iterable[RecordId], *, eraser: type[Eraser] = Eraser, to: str = "removed") -> None:
         """Erase records: hidden, unreadable, removed."""

@@ -19,8 +19,7 @@ import pytest_asyncio
 from sealwire.custody.backups.chain import continued, header_of, known
 from sealwire.custody.backups.cycle import cycle
 from sealwire.custody.backups.ending import end_backups
-from sealwire.custody.backups.make import backups_in
-from sealwire.custody.backups.manifest import MANIFEST, read_manifest
+from sealwire.custody.backups.manifest import MANIFEST, backups_in, read_manifest
 from sealwire.custody.backups.presence import UNKNOWN, is_gone_from, oldest_begun
 from sealwire.custody.backups.refusals import BackupDamaged, BackupForeign, BackupMissing, BackupTargetFull
 from sealwire.custody.backups.restore import scratch_instance

@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sealwire.custody.backups.make import backups_in, remove_ended
+from sealwire.config import Settings
+from sealwire.custody.backups.ending import destroy_ended
 from sealwire.custody.backups.manifest import (
     LEFT_OUT,
     MANIFEST,
@@ -18,6 +19,7 @@ from sealwire.custody.backups.manifest import (
     BackedUpFile,
     LogHead,
     Manifest,
+    backups_in,
     files_below,
     hashed,
     read_manifest,
@@ -71,13 +73,10 @@ def test_no_manifest_is_no_backup_and_a_newer_one_is_not_guessed_at(tmp_path: Pa
         read_manifest(write(tmp_path / "newer", newer))
 
 
-def test_a_file_is_hashed_and_copied_in_one_reading(tmp_path: Path) -> None:
+def test_a_file_is_hashed_whole(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"x" * 3_000_000)
-    expected = (3_000_000, hashlib.sha256(b"x" * 3_000_000).hexdigest())
-    assert hashed(source, copy_to=tmp_path / "copy") == expected
-    assert (tmp_path / "copy").read_bytes() == source.read_bytes()
-    assert hashed(tmp_path / "copy") == expected
+    assert hashed(source) == (3_000_000, hashlib.sha256(b"x" * 3_000_000).hexdigest())
 
 
 def test_links_are_listed_and_not_followed(tmp_path: Path) -> None:
@@ -97,13 +96,14 @@ def test_what_is_no_database_has_no_identifier(tmp_path: Path) -> None:
     assert system_identifier(tmp_path) == str(1 << 62)
 
 
-def test_backups_are_removed_when_their_cycle_has_ended_and_not_before(tmp_path: Path) -> None:
-    old = write(tmp_path / "1", SAMPLE)
-    new = write(tmp_path / "2", msgspec.structs.replace(SAMPLE, cycle_ends_on=dt.date(2026, 12, 22)))
-    write(tmp_path / "3.unfinished", SAMPLE)
-    assert backups_in(tmp_path) == [old, new]
+def test_backups_are_destroyed_when_their_cycle_has_ended_and_not_before(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    old = write(settings.backups_dir / "1", SAMPLE)
+    new = write(settings.backups_dir / "2", msgspec.structs.replace(SAMPLE, cycle_ends_on=dt.date(2026, 12, 22)))
+    write(settings.backups_dir / "3.unfinished", SAMPLE)
+    assert backups_in(settings.backups_dir) == [old, new]
     clock = TestClock(dt.datetime(2026, 12, 21, 23, 59, tzinfo=dt.UTC))
-    assert remove_ended(tmp_path, clock=clock) == []
+    assert destroy_ended(settings, clock) == []
     clock.advance(minutes=2)
-    assert remove_ended(tmp_path, clock=clock) == [old]
-    assert backups_in(tmp_path) == [new]
+    assert destroy_ended(settings, clock) == [SAMPLE]
+    assert backups_in(settings.backups_dir) == [new]

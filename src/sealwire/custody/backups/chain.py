@@ -9,8 +9,7 @@ from pathlib import Path
 import msgspec
 
 from sealwire.config import Settings
-from sealwire.custody.backups.make import backups_in
-from sealwire.custody.backups.manifest import MANIFEST, Manifest, read_manifest
+from sealwire.custody.backups.manifest import MANIFEST, Manifest, backups_in, read_manifest
 from sealwire.custody.backups.refusals import BackupDamaged, BackupForeign, BackupMissing
 from sealwire.custody.backups.sealing import BackupKey
 from sealwire.errors import SealwireError

@@ -6,8 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from sealwire.config import Settings
-from sealwire.custody.backups.make import backups_in
-from sealwire.custody.backups.manifest import read_manifest
+from sealwire.custody.backups.manifest import backups_in, read_manifest
 from sealwire.errors import SealwireError
 from sealwire.ground.clock import Clock
 

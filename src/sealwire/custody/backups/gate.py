@@ -4,6 +4,9 @@ Between the start of the keeper and that of everything else, while `restore.pend
 (1) the erasure ledger is there, has no gap since the backup, and ends with the keeper's own epoch: a keeper that is
     older than the backup, or that has no ledger, is refused;
 (2) each log is completed up to its last signed head from the journal of leaves (evidence/completion.py);
+    Whoever was locked out since stays so: credentials that were revoked, given another secret or other networks end;
+    where the journal does not name all that were revoked, every credential of that account ends and is issued anew.
+    A closing that was called off since is called off again: else its grace would end by what the backup says;
 (3) everything that the ledger says was erased since the backup is hidden again under its own erasure, and rows and
     objects are removed; days that are past due are hidden. Holds are placed and released again in the same order, so
     that what the keeper spared is spared here;
@@ -23,9 +26,10 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
@@ -50,7 +54,7 @@ from sealwire.custody.removal import Remover
 from sealwire.custody.storage import statements
 from sealwire.custody.store import queries as custody_queries
 from sealwire.evidence.client import SequencerClient
-from sealwire.evidence.completion import complete_logs
+from sealwire.evidence.completion import Credentials, complete_logs
 from sealwire.evidence.crash import crash_point
 from sealwire.evidence.heads import Heads
 from sealwire.evidence.leaves import LeafClass
@@ -82,6 +86,7 @@ class AccountReconciled(msgspec.Struct):
     records_lost: int = 0
     records_erased: int = 0
     days_erased: int = 0
+    credentials_ended: int = 0
 
 
 @dataclass(slots=True)
@@ -255,13 +260,30 @@ class Gate:
         database = await Database.connect(dsn(self._settings, "sealwire_sequencer"), size_max=1)
         try:
             signer = LogSigner.load(self._settings.evidence_dir, may_make=False)
-            lost = await complete_logs(database, heads, signer, self._settings.evidence_dir)
+            lost = await complete_logs(
+                database, heads, signer, self._settings.evidence_dir,
+                first=partial(self._end_credentials, done=done),
+            )  # fmt: skip
         finally:
             await database.close()
             heads.close()
         for account, counts in lost.items():
             done.of(account).records_lost = counts.pop("records")
             done.of(account).leaves_lost = counts.total()
+
+    async def _end_credentials(self, ended: dict[AccountId, Credentials], done: Reconciled) -> None:
+        now = self._clock.now()
+        owner = await asyncpg.connect(dsn(self._settings, "sealwire_owner"))
+        try:
+            for account, credentials in ended.items():
+                ids = [UUID(hex=text.partition("_")[2]) for text in credentials.ids]
+                for statement in (_queries.end_credentials, _queries.end_programs):
+                    rows = await owner.fetch(statement, account.value, now, not credentials.is_whole, ids)
+                    done.of(account).credentials_ended += len(rows)
+                if credentials.stays:
+                    await owner.execute(_queries.call_off_closing, account.value, now)
+        finally:
+            await owner.close()
 
     async def _replay(self, owner: Any, remover: Remover, act: LedgerAct, done: Reconciled) -> None:
         if act.hold is not None:
@@ -278,6 +300,7 @@ class Gate:
         if act.keeping is not None:
             at = dt.datetime.fromisoformat(act.at)
             await owner.execute(_queries.close_again, act.account.value, at, erasure.value)
+            await self._closure_again(owner, act.account, erasure, at)
             rows = await owner.fetch(custody_queries.days_in_use, act.account.value)
             days += [DayPath(*row) for row in rows if row["category"] not in act.keeping and row["category"] in BY_CODE]
         found = {code: await self._rows_of(owner, act, BY_CODE[code]) for code in _codes(act)}
@@ -300,6 +323,12 @@ class Gate:
             await remover.remove_day(act.account, erasure, day)
         done.of(act.account).records_erased += sum(map(len, found.values()))
         done.of(act.account).days_erased += len(days)
+
+    async def _closure_again(self, owner: Any, account: AccountId, erasure: ErasureId, at: dt.datetime) -> None:
+        """The closure's own row, from which the worker goes on: it certifies anew what the keeper did."""
+        by = at.date() + dt.timedelta(days=self._settings.backup_cycle_days + BACKUP_MARGIN_DAYS)
+        await owner.execute(_queries.cancel_others, account.value, erasure.value, at)
+        await owner.execute(_queries.closure_again, account.value, erasure.value, UUID(int=0), at, by)
 
     async def _open_erasure(self, owner: Any, act: LedgerAct, erasure: ErasureId) -> None:
         """The erasure's own row, unless it was in the backup; the worker takes its steps again and certifies anew."""

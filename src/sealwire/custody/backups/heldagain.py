@@ -108,6 +108,6 @@ async def day_goes(owner: Any, account: AccountId, day: DayPath) -> bool:
     held = await owner.fetchrow(_queries.held_of_day, account.value, *day)
     if held["is_whole"] or held["is_to_be_marked"]:
         return not held["is_whole"]
-    return bool(
-        await owner.fetch(statements(BY_CODE[day.category]).of_day, account.value, day.retention_class, day.day, 1)
-    )
+    where = (account.value, day.retention_class, day.day)
+    span = await owner.fetchrow(statements(BY_CODE[day.category]).slots_of_day, *where)
+    return bool(span["records"] > held["records"])

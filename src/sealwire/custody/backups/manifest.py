@@ -16,6 +16,7 @@ from sealwire.custody.backups.refusals import BackupDamaged, BackupMissing
 
 VERSION = 2
 MANIFEST = "manifest.json"
+UNFINISHED = ".unfinished"
 POSTGRES, OBJECTS = "postgres", "objects"
 NOT_RECOVERABLE = "not disaster-recoverable: one key holder"
 LEFT_OUT = (
@@ -105,6 +106,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return sum(file.bytes for file in self.files)
 
 
+def backups_in(target: Path) -> list[Path]:
+    """Whole backups, oldest first."""
+    found = (file.parent for file in target.glob(f"*/{MANIFEST}"))
+    return sorted(folder for folder in found if not folder.name.endswith(UNFINISHED))
+
+
 def elsewhere(manifest: Manifest, where: str) -> Manifest:
     """The same backup, with the place where its files are; its authenticator does not cover that."""
     return msgspec.structs.replace(manifest, target=where)
@@ -134,23 +141,11 @@ def decoded(data: bytes, *, name: str) -> Manifest:
     return manifest
 
 
-def hashed(path: Path, *, copy_to: Path | None = None) -> tuple[int, str]:
-    """Size and SHA-256 of a file, copied on the way when asked; the copy is flushed to the disk."""
-    digest, size = hashlib.sha256(), 0
+def hashed(path: Path) -> tuple[int, str]:
+    """Size and SHA-256 of a file."""
     with path.open("rb", buffering=0) as source:
-        copy = copy_to.open("xb", buffering=0) if copy_to is not None else None
-        try:
-            while piece := source.read(_READ_BYTES):
-                digest.update(piece)
-                size += len(piece)
-                if copy is not None:
-                    _write_all(copy.fileno(), piece)
-            if copy is not None:
-                os.fsync(copy.fileno())
-        finally:
-            if copy is not None:
-                copy.close()
-    return size, digest.hexdigest()
+        digest = hashlib.file_digest(source, "sha256")
+        return source.tell(), digest.hexdigest()
 
 
 class Hashing:
@@ -184,9 +179,3 @@ def system_identifier(postgres_dir: Path) -> str | None:
             return str(struct.unpack("<Q", file.read(8))[0])
     except (OSError, struct.error):
         return None
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]

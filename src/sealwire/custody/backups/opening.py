@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from sealwire.custody.backups.drill import streamed
+from sealwire.custody.backups.manifest import OBJECTS
 from sealwire.custody.keys.client import KeeperClient, OpenProof, SealedItem
 from sealwire.custody.keys.refusals import Restricted
 from sealwire.custody.lifecycle import RECORDS_IN_PAYLOAD_MAX, open_proof
@@ -19,6 +20,16 @@ from sealwire.evidence.leaves import LeafClass
 from sealwire.ground import diagnostics
 from sealwire.ground.clock import Clock, rfc3339
 from sealwire.vocabulary import AccountId, Purpose, RecordId
+
+_READ_BYTES = 1 << 20
+
+
+async def streamed(folder: Path, row: StoredRecord) -> AsyncIterator[bytes]:
+    """A record's object in an unpacked backup."""
+    assert row.object_name is not None
+    with (folder / OBJECTS / row.object_name).open("rb") as file:
+        while piece := await asyncio.to_thread(file.read, _READ_BYTES):
+            yield piece
 
 
 class DrillOpener:

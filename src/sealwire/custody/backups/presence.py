@@ -6,8 +6,7 @@ import datetime as dt
 from functools import lru_cache
 from pathlib import Path
 
-from sealwire.custody.backups.make import backups_in
-from sealwire.custody.backups.manifest import MANIFEST, read_manifest
+from sealwire.custody.backups.manifest import MANIFEST, backups_in, read_manifest
 from sealwire.errors import SealwireError
 from sealwire.ground.clock import Clock
 

@@ -20,6 +20,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import obstore
 
 from sealwire.config import Settings
@@ -157,5 +158,5 @@ def _know_again(chain: Chain, settings: Settings) -> None:
         place = settings.backups_dir / folder
         if not (place / papers.MANIFEST).exists():
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            told = papers.elsewhere(manifest, chain.target.where)
+            told = msgspec.structs.replace(manifest, target=chain.target.where)  # its authenticator leaves that out
             create_durably(place / papers.MANIFEST, told.encode())

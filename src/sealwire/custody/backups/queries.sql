@@ -18,10 +18,29 @@ VALUES ($1, $2, $3, $4, $5, 'hidden', $6) ON CONFLICT DO NOTHING
 UPDATE custody.retention_period SET days = $4, told_days = $4
 WHERE account_id = $1 AND category = $2 AND retention_class = $3
 
+-- name: end_credentials
+UPDATE governance.credential SET revoked_at = $2
+WHERE account_id = $1 AND revoked_at IS NULL AND ($3 OR credential_id = ANY($4::uuid[])) RETURNING credential_id
+
+-- name: end_programs
+UPDATE governance.program SET revoked_at = $2
+WHERE account_id = $1 AND revoked_at IS NULL AND ($3 OR program_id = ANY($4::uuid[])) RETURNING program_id
+
 -- name: close_again
 UPDATE governance.account SET closing_at = $2, closes_at = $2, closed_at = $2, closure_id = $3,
     retrieval_sha256 = sha256(gen_random_uuid()::text::bytea)
 WHERE account_id = $1 AND closed_at IS NULL
+
+-- name: cancel_others
+UPDATE custody.closure SET state = 'cancelled', cancelled_at = $3
+WHERE account_id = $1 AND closure_id <> $2 AND state = 'grace'
+
+-- name: closure_again
+INSERT INTO custody.closure AS c
+    (account_id, closure_id, state, requested_by, grace_days, begun_at, ends_at, hidden_at, gone_from_backups_by)
+VALUES ($1, $2, 'hidden', $3, 0, $4, $4, $4, $5)
+ON CONFLICT (account_id, closure_id) DO UPDATE SET state = 'hidden', hidden_at = $4, gone_from_backups_by = $5
+WHERE c.state = 'grace'
 
 -- name: place_again
 INSERT INTO custody.hold AS o (account_id, hold_id, kind, reason, until_day, placed_by, placed_at, state)
@@ -63,5 +82,13 @@ WHERE h.account_id = $1 AND h.category = g.category AND h.retention_class = g.re
 -- name: held_of_day
 SELECT coalesce(bool_or(record_id IS NULL), false) AS is_whole, bool_or(record_id IS NOT NULL) AND NOT EXISTS (
     SELECT FROM custody.gone_day
-    WHERE account_id = $1 AND category = $2 AND retention_class = $3 AND day = $4) AS is_to_be_marked
+    WHERE account_id = $1 AND category = $2 AND retention_class = $3 AND day = $4) AS is_to_be_marked,
+    count(DISTINCT record_id) AS records
 FROM custody.held WHERE account_id = $1 AND category = $2 AND retention_class = $3 AND day = $4
+
+-- name: call_off_closing
+WITH off AS (
+    UPDATE custody.closure SET state = 'cancelled', cancelled_at = $2
+    WHERE account_id = $1 AND state = 'grace' RETURNING closure_id
+) UPDATE governance.account SET closure_id = NULL, closing_at = NULL, closes_at = NULL, retrieval_sha256 = NULL
+WHERE account_id = $1 AND closed_at IS NULL AND closure_id IN (SELECT closure_id FROM off)

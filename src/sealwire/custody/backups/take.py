@@ -8,7 +8,8 @@
 (4) PostgreSQL's own pg_basebackup streams the database, sealed on the way; its manifest is sealed beside it;
 (5) the objects that no backup of this chain holds are packed, sealed on the way: whatever a row in (4) names is there;
 (6) the sealed contents (heads, objects) and then manifest.json go to the target, the manifest last;
-(7) the folder here gets its name; each account's log is told. A crash before (7) leaves nothing that counts.
+(7) the folder here gets its name; each account's log is told, if need be by whoever comes next (`owed`). A crash
+    before (7) leaves nothing that counts.
 
 All backups of a chain end on the day its base ends: an increment is nothing without it.
 """
@@ -38,6 +39,7 @@ import sealwire
 from sealwire.config import Settings
 from sealwire.custody.backups import manifest as papers
 from sealwire.custody.backups.chain import continued, header_of
+from sealwire.custody.backups.owed import MADE, owe, owed, settle
 from sealwire.custody.backups.packing import object_names, pack_object
 from sealwire.custody.backups.refusals import BackupFailed, BackupTargetFull, BackupUnderWay
 from sealwire.custody.backups.sealing import BackupKey, backup_key, opening_from, sealing_into
@@ -57,7 +59,6 @@ from sealwire.ground.postgres.passwords import read_passwords, socket_folder
 from sealwire.ground.postgres.queries import load_queries
 from sealwire.vocabulary import AccountId
 
-UNFINISHED = ".unfinished"
 DATABASE_FILE, DATABASE_MANIFEST, CONTENTS = "postgres.tar.age", "postgres-manifest.age", "contents.age"
 PACK_BYTES = 1 << 30
 _queries = load_queries(__package__)
@@ -114,13 +115,23 @@ async def take(
     """
     started = clock.monotonic_s()
     with _alone(settings):
+        await _tell_what_is_owed(settings, clock)
         final, manifest = await _make(
             settings, clock.now(), target, wants_base=wants_base, keeper_epoch=keeper_epoch,
             effaceability_class=effaceability_class,
         )  # fmt: skip
-    await tell_logs(Cluster(settings), LeafClass.BACKUP_MADE, [manifest], clock)
+        await _tell_what_is_owed(settings, clock)
     diagnostics.event("backup.made", backup=manifest.backup, chain=manifest.chain, bytes=manifest.total_bytes)
     return TakenBackup(final, manifest, clock.monotonic_s() - started)
+
+
+async def _tell_what_is_owed(settings: Settings, clock: Clock) -> None:
+    """Each account's log is told of every whole backup that it was not told of yet, also by one that was killed."""
+    notes = await asyncio.to_thread(owed, settings.backups_dir, MADE)
+    whole = [told for told in notes if (settings.backups_dir / told.name / papers.MANIFEST).exists()]
+    if whole:
+        await tell_logs(Cluster(settings), LeafClass.BACKUP_MADE, whole, clock)
+    await asyncio.to_thread(settle, settings.backups_dir, notes, MADE)
 
 
 async def _make(
@@ -139,7 +150,7 @@ async def _make(
     chain = [] if wants_base else continued(settings, where=where, key=key, now=made_at)  # (2)
     place = await asyncio.to_thread(Target.open, where, settings)
     taking = _Taking(settings, cluster, place, key, name, made_at, chain, [])
-    here = settings.backups_dir / (name + UNFINISHED)
+    here = settings.backups_dir / (name + papers.UNFINISHED)
     with _whole_or_nothing(taking, here):
         try:
             manifest = await _fill(taking, keeper_epoch, effaceability_class)
@@ -225,6 +236,7 @@ def _finish(
         target=taking.target.where, content_bytes=taking.content_bytes,
     )  # fmt: skip
     manifest = msgspec.structs.replace(manifest, authenticator=taking.key.authenticator(header_of(manifest)))
+    owe(taking.settings.backups_dir, manifest, MADE)  # before it can count: the target may be that very folder
     with taking.target.writing(f"{taking.name}/{papers.MANIFEST}") as stream:
         stream.write(manifest.encode())
     return manifest
@@ -361,7 +373,8 @@ def _name(here: Path, manifest: papers.Manifest) -> Path:
     """The manifest here, under the backup's own name: from now on it counts."""
     final = here.with_name(manifest.name)
     final.mkdir(mode=0o700, exist_ok=True)
-    create_durably(final / papers.MANIFEST, manifest.encode())
+    if not (final / papers.MANIFEST).exists():  # where the target is this folder, it counts already: leave it alone
+        create_durably(final / papers.MANIFEST, manifest.encode())
     sync_folder(final.parent)
     shutil.rmtree(here)
     return final
@@ -373,8 +386,8 @@ def remove_unfinished(settings: Settings) -> int:
     for pattern in ("2*Z-*.pass", "2*Z-*.manifest"):
         for path in socket_folder(settings).glob(pattern):
             path.unlink(missing_ok=True)
-    for left in settings.backups_dir.glob("*" + UNFINISHED):
-        name = left.name.removesuffix(UNFINISHED)
+    for left in settings.backups_dir.glob("*" + papers.UNFINISHED):
+        name = left.name.removesuffix(papers.UNFINISHED)
         if (left / "target").exists() and not (settings.backups_dir / name / papers.MANIFEST).exists():
             _remove_quietly(Target.open((left / "target").read_text(), settings), name)
         shutil.rmtree(left)

@@ -27,7 +27,7 @@ from sealwire.config import Settings
 from sealwire.custody.backups import manifest as papers
 from sealwire.custody.backups.chain import chain_to, require_authentic, where_is
 from sealwire.custody.backups.refusals import BackupDamaged, BackupForeign, BackupMissing, RestoreFailed
-from sealwire.custody.backups.sealing import BackupKey, opening_from
+from sealwire.custody.backups.sealing import BackupKey, backup_key, opening_from
 from sealwire.custody.backups.take import DATABASE_FILE, contents_of
 from sealwire.custody.backups.target import READ_BYTES, Target
 from sealwire.ground.postgres.cluster import Cluster
@@ -216,14 +216,27 @@ def _hand_over(folder: Path, cluster: Cluster) -> None:
             os.chown(path, cluster.user.uid, cluster.user.gid, follow_symlinks=False)
 
 
+def opened_into(folder: Path, manifest: papers.Manifest, settings: Settings) -> Path:
+    """Unpack a backup that is known here, and all that it continues, into a new folder: what its identity opens."""
+    chain = find_chain(find_source(manifest, settings), settings, backup_key(settings))
+    _make_folder(folder, settings)
+    unpack(chain, folder, settings, is_scratch=True)
+    return folder
+
+
+def _make_folder(folder: Path, settings: Settings) -> None:
+    """One that the database user, who runs PostgreSQL's programs on what is in it, may write to."""
+    user = Cluster(settings).user
+    folder.mkdir(mode=0o710)
+    if user.is_other:
+        os.chown(folder, user.uid, user.gid)
+
+
 @asynccontextmanager
 async def unpacked(chain: Chain, settings: Settings, *, workspace: Path) -> AsyncIterator[Path]:
     """A folder with `postgres` and `objects` of this chain; gone afterwards."""
-    cluster = Cluster(settings)
     folder = workspace / f"scratch-unpacked-{chain.last.name}-{os.getpid()}"
-    folder.mkdir(mode=0o710)
-    if cluster.user.is_other:
-        os.chown(folder, cluster.user.uid, cluster.user.gid)
+    _make_folder(folder, settings)
     try:
         await asyncio.to_thread(unpack, chain, folder, settings, is_scratch=True)
         yield folder

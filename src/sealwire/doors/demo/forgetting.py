@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import shutil
 import wave
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealwire.custody.backups.drill import Drill, DrillReport
-from sealwire.custody.backups.make import MadeBackup, make
+from sealwire.custody.backups.drill import DrillReport, drill_records
+from sealwire.custody.backups.opening import DrillOpener
 from sealwire.custody.backups.refusals import BackupDamaged
-from sealwire.custody.backups.verify import verify
+from sealwire.custody.backups.sealing import backup_key
+from sealwire.custody.backups.take import take
+from sealwire.custody.backups.unpack import opened_into, verify_chain
 from sealwire.custody.forensics.attacker import AttackReport, Possessions, attack
 from sealwire.custody.forensics.patterns import audio_patterns, number_patterns
 from sealwire.custody.forensics.sweep import sweep
@@ -32,9 +35,9 @@ CANDIDATES_MAX = 40_000
 
 @dataclass(frozen=True, slots=True)
 class Loot:
-    """What the attacker carried away before the erasure."""
+    """What the attacker carried away before the erasure. The backup is opened: they have its identity too."""
 
-    backup: MadeBackup
+    backup: Path
     old_vault: Path
     root_key: bytes
     whole_machine: Path
@@ -142,13 +145,13 @@ async def _plunder(step: Step, stage: Stage) -> Loot:
     keeper = keeper_client(settings)
     status = await keeper.status()
     await keeper.close()
-    backup = await make(
+    backup = await take(
         settings, keeper_epoch=status.epoch, effaceability_class=status.effaceability_class, clock=SystemClock()
     )
-    await verify(backup.folder, settings)
+    await asyncio.to_thread(verify_chain, str(backup.folder), settings, backup_key(settings))
     step.figure("backup_bytes", backup.manifest.total_bytes)
     step.say(
-        f"backup of {backup.manifest.total_bytes / 1e6:.0f} MB in {backup.seconds:.1f} s, verified; "
+        f"backup of {backup.manifest.total_bytes / 1e6:.0f} MB in {backup.seconds:.1f} s, sealed, verified; "
         "its manifest says: not disaster-recoverable (one key holder)",
         tone="good",
     )
@@ -158,28 +161,29 @@ async def _plunder(step: Step, stage: Stage) -> Loot:
     whole_machine = stage.attacker / "whole-machine-before"
     shutil.copytree(settings.keeper_dir, whole_machine / "keeper")
     shutil.copytree(settings.evidence_dir, whole_machine / "evidence")
-    step.say("for the attacker: the root key, the vault, and a copy of the whole machine with its epoch slot")
-    return Loot(backup, old_vault, (settings.keeper_dir / "root.key").read_bytes(), whole_machine)
+    opened = await asyncio.to_thread(opened_into, stage.attacker / "backup-opened", backup.manifest, settings)
+    step.say("for the attacker: the backup and its identity, the root key, the vault, and a copy of the whole machine")
+    return Loot(opened, old_vault, (settings.keeper_dir / "root.key").read_bytes(), whole_machine)
 
 
 async def _refuse_truncated(step: Step, stage: Stage, folder: Path) -> None:
-    broken = stage.attacker / "truncated-backup"
+    broken = stage.attacker / "truncated" / folder.name
     shutil.copytree(folder, broken)
     largest = max((file for file in broken.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
     with largest.open("r+b") as file:
         file.truncate(largest.stat().st_size // 2)
     try:
-        await verify(broken, stage.settings)
+        await asyncio.to_thread(verify_chain, str(broken), stage.settings, backup_key(stage.settings))
     except BackupDamaged:
         step.figure("truncated_backup_refused", True, "a truncated copy of it is refused")
     else:
         step.figure("truncated_backup_refused", False, "a truncated copy of it was NOT refused", tone="bad")
     finally:
-        shutil.rmtree(broken)
+        shutil.rmtree(broken.parent)
 
 
 async def _attack(stage: Stage, loot: Loot, targets: Targets, holdings: list[Path]) -> AttackReport:
-    possessions = Possessions(root_keys=[loot.root_key], backups=[loot.backup.folder], holdings=holdings)
+    possessions = Possessions(root_keys=[loot.root_key], backups=[loot.backup], holdings=holdings)
     return await attack(possessions, targets.all, stage.settings, windows_max=CANDIDATES_MAX)
 
 
@@ -199,8 +203,8 @@ def _tell(step: Step, erased_name: str, kept_name: str, report: AttackReport | D
 async def _drill(step: Step, stage: Stage, loot: Loot, targets: Targets) -> None:
     keeper, sequencer = keeper_client(stage.settings), SequencerClient(stage.settings.sequencer_socket)
     try:
-        drill = Drill(stage.settings, keeper=keeper, sequencer=sequencer, clock=SystemClock())
-        report = await drill.run(loot.backup.folder, targets.all)
+        opener = DrillOpener(keeper=keeper, sequencer=sequencer, clock=SystemClock())
+        report = await drill_records(loot.backup, targets.all, stage.settings, opener=opener)
     finally:
         await keeper.close()
         await sequencer.close()

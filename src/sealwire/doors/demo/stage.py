@@ -67,8 +67,8 @@ def set_stage(top: Path) -> Stage:
     shutil.rmtree(top, ignore_errors=True)
     for folder in (top / "data", top / "output", top / "attacker", top / "customer"):
         folder.mkdir(parents=True, mode=0o700)
-    top.chmod(0o711 if os.getuid() == 0 else 0o700)  # the database's own user must reach what is below
-    (top / "data").chmod(0o711 if os.getuid() == 0 else 0o700)
+    for folder in (top, top / "data", top / "attacker"):
+        folder.chmod(0o711 if os.getuid() == 0 else 0o700)  # the database's own user must reach what is below
     (top / MARK).touch()
     ports = {name: free_port(first, kind=socket.SOCK_STREAM) for name, first in _STREAM_PORTS.items()}
     sip, telephone = free_port(15060, kind=socket.SOCK_DGRAM), free_port(16060, kind=socket.SOCK_DGRAM)
