@@ -8,7 +8,6 @@ import http.client
 import json
 import math
 import shutil
-import socket
 import ssl
 import struct
 import tempfile
@@ -30,6 +29,7 @@ from sealwire.ground.clock import SystemClock
 from sealwire.ground.datafolder import DataFolder
 from sealwire.ground.postgres.cluster import dsn
 from sealwire.vocabulary import AccountId, ApplicationId, CallId, Day, HangupCause, Party, RecordId, ServiceId
+from tests import ports
 
 PARTS = ((KEEPER,), (SEQUENCER,), (WORKER, API))
 CALLEE = "+441632960100"
@@ -210,19 +210,13 @@ def tone(seconds: float) -> bytes:
     return b"".join(struct.pack("<h", sample) for sample in samples)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def open_api_house(
     *, parts: tuple[tuple[Part, ...], ...] = PARTS, secrets: Mapping[str, str] | None = None, **chosen: Any
 ) -> Iterator[ApiHouse]:
     """Start the cloud on a folder of its own, with settings of choice and secrets the operator laid down; stop it."""
     folder = Path(tempfile.mkdtemp(prefix="sealwire-api-")).resolve()
-    settings = Settings(**({"api_listen": f"127.0.0.1:{free_port()}"} | chosen), data_dir=folder)
+    settings = Settings(**({"api_listen": f"127.0.0.1:{ports.take()}"} | chosen), data_dir=folder)
     with DataFolder(settings):  # makes what it needs in there
         for name, secret in (secrets or {}).items():
             (settings.secrets_dir / name).write_text(secret)

@@ -23,6 +23,7 @@ EXPIRE = Duty("expire", 600.0, "days past their retention period; the keeper ref
 REINDEX = Duty("reindex", 60.0, "the blind index, which PostgreSQL empties after a crash")
 FORGET_REQUESTS = Duty("forget-requests", 3600.0, "idempotency rows older than a day")
 
+SETTLE = Duty("settle", 15.0, "periods that were chosen while the keeper was away; it is told before its first sweep")
 HOLDS = Duty("holds", 15.0, "holds whose last day is past, and those that a crash left half placed or half released")
 CLOSE = Duty("close", 15.0, "accounts whose grace has ended; woken when one begins, and otherwise found by looking")
 CLEAR = Duty("clear", 300.0, "rows and objects of accounts that are closed and unreadable")
@@ -36,5 +37,5 @@ MAKE_BACKUPS = Duty("make-backups", 1800.0, "a backup when the newest is older t
 
 DUTIES = (
     MAKE_BACKUPS, HOLDS, ERASE, CLOSE, CLEAR, REMOVE, EXPIRE, REINDEX, FORGET_REQUESTS, END_BACKUPS, DELIVER,
-    MAKE_REPORTS, LET_LAPSE,
+    MAKE_REPORTS, LET_LAPSE, SETTLE,
 )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +20,7 @@ from sealwire.evidence.reader import payload_rows
 from sealwire.governance.principals import Principal
 from sealwire.ground.postgres.cluster import dsn
 from sealwire.ground.postgres.database import Database
-from sealwire.vocabulary import E164, Day, ErasureId, Purpose
+from sealwire.vocabulary import E164, ErasureId, Purpose
 
 from .backup_house import CLOCK, House
 from .examples import Example, keep_example
@@ -68,7 +67,7 @@ class Story:
         }  # fmt: skip
         if way == "day":
             async with custody.database.account(account) as connection:
-                day = Day.of(CLOCK.now() - dt.timedelta(days=1))
+                day = self.rows[one.category.name, way].day
                 found = await request_day(connection, account, one.category, day, retention_class=0, **asked)
             assert found is not None or one.category.passing  # it went with the day of its calls
             return found or self.erasures["call-record", "day"]

@@ -30,7 +30,7 @@ from tests.api_house import Answer, ApiHouse
 from tests.api_operations import DOCUMENT, EVERY, ID, Ids, Operation, Sent, requests_of
 from tests.holdings import SCOPES, Holdings, Ports, furnish, open_whole_house
 
-PORTS = Ports(first=29_500, sound=29_600)
+PORTS = Ports(first=29_500, sound=30_100)
 THEIR_NUMBER, OUR_NUMBER = "+441632960177", "+441632960111"
 # Operations that answer 2xx to any id, because they filter instead of naming; what they answer must still not differ.
 FILTERS = {"list-recordings", "list-applications", "ask-subject"}

@@ -17,6 +17,7 @@ import pytest
 
 from sealwire.custody.categories import CallRecord, category_of
 from sealwire.custody.categories.codec import findable_values, pack_sealed, to_column
+from sealwire.custody.index import index_bucket
 from sealwire.custody.requests.answering import Answer
 from sealwire.doors.bench.scratch import Scratch
 from sealwire.vocabulary import CallId, Day, HangupCause, Party
@@ -56,10 +57,11 @@ async def keep_some(scratch: Scratch, numbers: range) -> set[UUID]:
         where, record_id = sealed.context, record.call_id.value
         plain = [to_column(getattr(record, field.name)) for field in CALLS.plain_fields]
         rows.append((account, record_id, 0, where.day, where.slot, now, sealed.blob, sealed.commitment, *plain))
-        tokens += [(account, token, CALLS.code, record_id) for token in sealed.tokens]
+        place = (where.day, CALLS.code, 0, index_bucket(scratch.account, where.day))
+        tokens += [(account, record_id, *place, token) for token in sealed.tokens]
     columns = ["account_id", "record_id", "retention_class", "day", "slot", "kept_at", "sealed", "commitment"]
     columns += [field.name for field in CALLS.plain_fields]
-    of_index = ["account_id", "token", "category", "record_id"]
+    of_index = ["account_id", "record_id", "day", "category", "retention_class", "bucket", "token"]
     owner = await asyncpg.connect(scratch.cloud.cluster.dsn())
     try:
         await owner.copy_records_to_table("call_record", schema_name="custody", records=rows, columns=columns)

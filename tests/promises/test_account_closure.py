@@ -164,6 +164,7 @@ async def test_nothing_is_kept_for_a_closed_account_but_a_charge(house: ClosureH
         await keep_one(house.custody, resident.account, category)
 
 
+@pytest.mark.slow
 async def test_a_keep_that_is_under_way_is_waited_for_or_refused(house: ClosureHouse) -> None:
     """Many keeps race with the end of the grace: none is left that opens."""
     resident = await house.resident()
@@ -186,6 +187,7 @@ async def test_a_keep_that_is_under_way_is_waited_for_or_refused(house: ClosureH
     assert await opened(house.custody, resident.principal, await copied(house, resident), ORDINARY) == 0
 
 
+@pytest.mark.slow
 async def test_invoices_stay_to_the_end_of_the_year_that_the_law_names_and_go_by_the_ordinary_expiry(
     house: ClosureHouse,
 ) -> None:

@@ -281,6 +281,7 @@ async def test_a_day_that_is_erased_takes_the_reports_with_its_content_and_leave
     assert await audio_of(scratch, plain.record)
 
 
+@pytest.mark.slow
 async def test_a_report_with_content_is_due_no_later_than_the_first_record_in_it(scratch: Scratch) -> None:
     clock, period = scratch.custody.clock, category_of(CallRecord).retention.days_default
     for ago in (period - 2, period):

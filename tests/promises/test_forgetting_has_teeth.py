@@ -157,7 +157,7 @@ class LeavesDeadTokens(Eraser):
 
     async def _drop_tokens(self, account: AccountId, records: list[RecordId], *_: Any) -> None:
         async with self._database.account(account) as connection:
-            await connection.fetch(queries.remove_tokens, account.value, [record.value for record in records])
+            await connection.fetch(queries.remove_tokens, account.value, [record.value for record in records], None)
 
 
 @pytest.mark.parametrize(("eraser", "is_caught"), [(Eraser, False), (LeavesTokens, True), (LeavesDeadTokens, True)])

@@ -16,7 +16,7 @@ from sealwire.custody.keys.tick import CRASH_POINTS
 from sealwire.ground.wire import PeerLost
 from tests.unit.keys.house import KeeperProcess, leaf_of, opened_by
 
-from .test_forget_tick_crashes import ERASED, NEIGHBOUR, TODAY, House
+from .test_forget_tick_crashes import ERASED, NEIGHBOUR, TODAY, House, mostly_slow
 
 HELD, DAY = ERASED, DayPath(1, 0, TODAY)
 Act = Callable[[KeeperClient], Awaitable[object]]
@@ -53,7 +53,7 @@ def acts_of(house: House) -> tuple[Act, Act, Act]:
     )
 
 
-@pytest.mark.parametrize("point", CRASH_POINTS)
+@pytest.mark.parametrize("point", mostly_slow(CRASH_POINTS))
 async def test_a_kill_while_it_is_placed_leaves_a_hold_that_holds_when_it_is_placed_again(
     tmp_path: Path, point: str
 ) -> None:
@@ -65,7 +65,7 @@ async def test_a_kill_while_it_is_placed_leaves_a_hold_that_holds_when_it_is_pla
     assert house.attacked() == [HELD, None]
 
 
-@pytest.mark.parametrize("point", CRASH_POINTS)
+@pytest.mark.parametrize("point", mostly_slow(CRASH_POINTS))
 async def test_a_kill_while_its_day_is_destroyed_never_takes_what_is_held(tmp_path: Path, point: str) -> None:
     house = await House.built(tmp_path)
     place, erase, release = acts_of(house)
@@ -78,7 +78,7 @@ async def test_a_kill_while_its_day_is_destroyed_never_takes_what_is_held(tmp_pa
     assert house.attacked() == [None, None]
 
 
-@pytest.mark.parametrize("point", CRASH_POINTS)
+@pytest.mark.parametrize("point", mostly_slow(CRASH_POINTS))
 async def test_a_kill_while_it_is_released_is_finished_when_it_is_released_again(tmp_path: Path, point: str) -> None:
     house = await House.built(tmp_path)
     place, erase, release = acts_of(house)

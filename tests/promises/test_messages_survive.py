@@ -148,7 +148,7 @@ async def test_a_long_message_whose_parts_do_not_all_come_is_made_and_says_what_
         arrivals = Arrivals(custody, queue, wait=dt.timedelta(0))
         arrived: dict[str, Any] = {
             "account": scratch.account, "sender": PERSON, "recipient": Party(CALLED.text), "encoding": Encoding.GSM,
-            "at": custody.clock.now() - dt.timedelta(minutes=1),
+            "at": custody.clock.now() - dt.timedelta(minutes=1), "retention_class": 0,
         }  # fmt: skip
         await arrivals.take_part(Arrived(text="first", **arrived), Place(7, 3, 1))
         await arrivals.take_part(Arrived(text="third", **arrived), Place(7, 3, 3))
@@ -168,7 +168,7 @@ async def test_a_part_that_comes_while_its_message_is_made_without_it_is_made_to
         arrivals = Arrivals(custody, Queue(custody.database), wait=dt.timedelta(0))
         arrived: dict[str, Any] = {
             "account": scratch.account, "sender": PERSON, "recipient": Party(CALLED.text), "encoding": Encoding.GSM,
-            "at": custody.clock.now() - dt.timedelta(minutes=1),
+            "at": custody.clock.now() - dt.timedelta(minutes=1), "retention_class": 0,
         }  # fmt: skip
         await arrivals.take_part(Arrived(text="first", **arrived), Place(8, 2, 1))
         (group,) = arrivals._groups.values()

@@ -59,7 +59,8 @@ VALUES ($1, $1, 'instruction', 'x', $2, 'hidden', $2);
 INSERT INTO custody.gone (account_id, record_id, erasure_id, category, retention_class, day, slot, commitment)
 VALUES ($1, $1, $1, 1, 0, 1, 1, '');
 INSERT INTO custody.gone_day (account_id, category, retention_class, day, erasure_id) VALUES ($1, 1, 0, 1, $1);
-INSERT INTO custody.blind_index (account_id, token, category, record_id) VALUES ($1, 'token', 1, $1);
+INSERT INTO custody.blind_index (account_id, record_id, day, category, retention_class, bucket, token)
+VALUES ($1, $1, 1, 1, 0, 0, 'token');
 INSERT INTO custody.live_call
     (account_id, record_id, retention_class, day, slot, kept_at, sealed, commitment, call_id, started_at,
      seen_at)
@@ -144,7 +145,7 @@ async def test_the_service_sees_no_row_of_another_account_in_any_table(service: 
         seen += [table] if rows else []
     assert {"governance.agreement", "governance.credential", "custody.gone", "custody.blind_index",
             "custody.live_call", "evidence.mention"} <= set(seen)  # fmt: skip
-    assert {f"custody.blind_index_{remainder}" for remainder in range(32)} <= set(refused)
+    assert {f"custody.blind_index_{remainder}" for remainder in range(128)} <= set(refused)
 
 
 async def test_without_an_account_the_service_sees_no_row_at_all(service: Session, owner: Session) -> None:
@@ -220,6 +221,7 @@ DUTIES_OF = {
     "governance.programs_in_force": {"sealwire_service"},
     "communications.reports_to_make": {"sealwire_service"},
     "custody.rewrite_index_partition": {"sealwire_worker"},
+    "custody.remove_index_day": {"sealwire_worker"},
     "custody.is_past": {"sealwire_worker"},
     "communications.accounts_with_messages": {"sealwire_service"},
     "communications.segments_of_receipts": {"sealwire_service"},
@@ -258,6 +260,7 @@ async def test_functions_that_act_as_the_owner_are_called_by_whose_duty_it_is_an
     [
         "governance.store_operator_credential(gen_random_uuid(), 'known', now())",
         "custody.rewrite_index_partition('custody.blind_index_0')",
+        "custody.remove_index_day(gen_random_uuid(), 1::smallint, 0::smallint, 1)",
         "custody.is_past('1'::xid8)",
         "custody.remove_of_closed(gen_random_uuid(), 'governance.account', 1::smallint, '{}', 1)",
         "custody.remove_payloads(gen_random_uuid(), 1)",

@@ -66,6 +66,8 @@ class Erasure:
     removed_at: dt.datetime | None
     gone_from_backups_by: dt.date
     certificate: str | None
+    counts: dict[str, dict[str, int]] | None = None
+    """Of an erasure by number: what became of what named it."""
 
     @classmethod
     def from_row(cls, row: Any) -> Erasure:
@@ -73,6 +75,7 @@ class Erasure:
             AccountId(row["account_id"]), ErasureId(row["erasure_id"]), Ground(row["ground"]), row["requested_by"],
             row["requested_at"], row["state"], json.loads(row["receipts"]), row["unreadable_at"], row["removed_at"],
             row["gone_from_backups_by"], row["certificate"],
+            json.loads(row["counts"]) if row["counts"] else None,
         )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from sealwire.custody.categories import Category, OnErasure
 from sealwire.custody.categories.codec import pack_values, to_column
+from sealwire.custody.index import index_buckets
 from sealwire.custody.lifecycle import Custody
 from sealwire.custody.sealing.sealer import Sealed
 from sealwire.custody.storage import statements
@@ -95,11 +96,16 @@ async def _put(
     crash_point("resealed-row")
     pairs = [(row.before.record.value, token) for row in rows for token in row.sealed.tokens]
     of_pairs = [record for record, _ in pairs], [token for _, token in pairs]
+    whose = [row.before for row in rows for _ in row.sealed.tokens]
+    days = [int(row.day) for row in old]
     await connection.execute(
         queries.insert_resealing, account.value, erasure.value, category.code, records,
-        [row.retention_class for row in old], [int(row.day) for row in old], [row.slot for row in old],
-        [row.commitment for row in old], *of_pairs,
+        [row.retention_class for row in old], days, [row.slot for row in old],
+        [row.commitment for row in old], *of_pairs, index_buckets(account, days),
     )  # fmt: skip
     crash_point("resealed-noted")
-    await connection.execute(queries.insert_tokens, account.value, category.code, *of_pairs)
+    await connection.execute(
+        queries.insert_tokens, account.value, category.code, *of_pairs,
+        [int(row.day) for row in whose], [row.retention_class for row in whose],
+    )  # fmt: skip
     await connection.execute(queries.keep_anew, account.value, category.code, records, [row.commitment for row in new])

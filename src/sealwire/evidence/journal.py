@@ -2,7 +2,9 @@
 
 A leaf is 34 bytes that commit and tell nothing (verifier/leaf.py), so a copy of it beside `heads.lock` holds nothing
 personal. A restored database lacks the leaves written since the backup; these give them back, and the log goes on under
-the same name and key, as long as before. What lay outside the log (payloads, the batches of kept records) stays lost.
+the same name and key, as long as before. Payloads stay lost. Two things that a leaf cannot give back stand beside it:
+what batches of kept records commit to (ids and salted hashes), so that no record gets a second leaf; and the ids of
+credentials that were revoked, given another secret or bound to networks, so that none comes alive again as it was.
 
 A file a day, `leaves/<YYYYMMDD>`, frames only added: length, check, then one account's entries in msgpack. They are on
 disk before the head that covers them moves in `heads.lock`. A torn last frame belongs to a head that never moved.
@@ -29,6 +31,16 @@ class JournalDamaged(Broken):
     """The file of leaves is damaged, so no log can be completed from it; restore a newer backup."""
 
 
+class Batch(msgspec.Struct, frozen=True, array_like=True):
+    """What a leaf `record.kept` commits to: 16 bytes for each record's id, 32 for each commitment."""
+
+    index: int
+    salt: bytes
+    payload: bytes
+    records: bytes
+    commitments: bytes
+
+
 class Entries(msgspec.Struct, frozen=True, array_like=True):
     """Consecutive leaves of one account's log; `kept` says how many records the batch leaves among them commit to."""
 
@@ -37,6 +49,11 @@ class Entries(msgspec.Struct, frozen=True, array_like=True):
     first: int
     leaves: bytes
     kept: int
+    batches: list[Batch] = []
+    revoked: list[str] = []
+    """Credentials and programs: one for each leaf `credential.revoked` whose payload was known at the time."""
+    changed: list[str] = []
+    """Credentials that were given another secret, or other networks."""
 
     @property
     def count(self) -> int:

@@ -91,6 +91,14 @@ SELECT leaf FROM evidence.leaf_entry WHERE account_id = $1 AND idx >= $2 AND idx
 SELECT coalesce(sum(cardinality(record_ids)), 0)::bigint FROM evidence.kept_batch
 WHERE account_id = $1 AND idx >= $2 AND idx < $3
 
+-- name: batches_between
+SELECT idx, salt, payload, record_ids, commitments FROM evidence.kept_batch
+WHERE account_id = $1 AND idx >= $2 AND idx < $3 ORDER BY idx
+
+-- name: take_told
+DELETE FROM evidence.kept_outbox o USING unnest($2::uuid[], $3::bytea[]) AS t (record_id, commitment)
+WHERE o.account_id = $1 AND o.record_id = t.record_id AND o.commitment = t.commitment
+
 -- name: leaves_at
 SELECT idx, leaf FROM evidence.leaf_entry WHERE account_id = $1 AND idx = ANY($2::bigint[])
 

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from sealwire.evidence.heads import Head, Heads, LogForked, LogRolledBack
-from sealwire.evidence.journal import Entries
+from sealwire.evidence.journal import Batch, Entries
 from sealwire.evidence.log import LogDamaged, check_root, fetch_tiles, frontier_of, queries, right_edges
 from sealwire.evidence.signer import LogSigner
 from sealwire.ground.postgres.database import Database
@@ -95,7 +95,16 @@ async def _entries(connection: Any, row: Any, moves: dict[AccountId, tuple[Head 
     first = before.size if before is not None else 0
     leaves = await connection.fetch(queries.leaves, row["account_id"], first, after.size)
     kept = await connection.fetchval(queries.kept_between, row["account_id"], first, after.size)
-    return Entries(row["account_id"].bytes, row["origin"], first, b"".join(leaf["leaf"] for leaf in leaves), kept)
+    rows = await connection.fetch(queries.batches_between, row["account_id"], first, after.size)
+    batches = [
+        Batch(
+            one["idx"], one["salt"], one["payload"], b"".join(record.bytes for record in one["record_ids"]),
+            one["commitments"],
+        )
+        for one in rows
+    ]  # fmt: skip
+    entries = b"".join(leaf["leaf"] for leaf in leaves)
+    return Entries(row["account_id"].bytes, row["origin"], first, entries, kept, batches)
 
 
 async def _must_continue(connection: Any, account: AccountId, locked: Head) -> None:

@@ -13,6 +13,7 @@ checks that it continues what was signed, and does (3) and (4) then.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from typing import Protocol
 from sealwire.errors import Broken, Missing, Unavailable
 from sealwire.evidence.crash import crash_point
 from sealwire.evidence.heads import Head, Heads, LogForked, LogRolledBack
-from sealwire.evidence.journal import Entries, LeafJournal
+from sealwire.evidence.journal import Batch, Entries, LeafJournal
 from sealwire.evidence.leaves import LeafClass, NewLeaf, SealedPayload
 from sealwire.evidence.log import Growth, append, queries
 from sealwire.evidence.recovery import reconcile, store_checkpoints
@@ -233,7 +234,31 @@ class Sequencer:
 def _entries_of(growth: Growth) -> Entries:
     leaves = b"".join(leaf.entry for leaf in growth.leaves)
     kept = sum(len(leaf.batch.records) for leaf in growth.leaves if leaf.batch)
-    return Entries(growth.account.value.bytes, growth.origin, growth.before.size, leaves, kept)
+    batches = [
+        Batch(
+            index, leaf.salt, leaf.payload, b"".join(record.bytes for record in leaf.batch.records),
+            b"".join(leaf.batch.commitments),
+        )
+        for index, leaf in enumerate(growth.leaves, start=growth.before.size)
+        if leaf.batch
+    ]  # fmt: skip
+    told = [one for leaf in growth.leaves if (one := _of_credential(leaf)) is not None]
+    return Entries(
+        growth.account.value.bytes, growth.origin, growth.before.size, leaves, kept, batches,
+        [which for what, which in told if what == "revoked"], [which for what, which in told if what == "changed"],
+    )  # fmt: skip
+
+
+def _of_credential(leaf: NewLeaf) -> tuple[str, str] | None:
+    """Whether this leaf ends a credential or a program, or changes a credential; and which."""
+    if leaf.leaf_class is LeafClass.CREDENTIAL_REVOKED:
+        payload = json.loads(leaf.payload)
+        return "revoked", str(payload.get("credential") or payload.get("program"))
+    if leaf.leaf_class is LeafClass.CONFIGURATION_CHANGED:
+        payload = json.loads(leaf.payload)
+        if payload.get("what") in ("credential.rotated", "credential.bound"):
+            return "changed", str(payload["which"])
+    return None
 
 
 def _answer(taken: list[_Wanted], growths: list[Growth], checkpoints: dict[AccountId, bytes]) -> None:

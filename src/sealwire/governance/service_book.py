@@ -77,7 +77,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         bool, Meta(description="Inbound: the application decides when to answer.", examples=[False])
     ] = False
     retention_class: Annotated[
-        int, Meta(ge=0, le=15, description="In which retention class its calls and recordings are kept.", examples=[0])
+        int, Meta(ge=0, le=15, description="In which class its calls, recordings and messages are kept.", examples=[0])
     ] = 0
 
 
@@ -170,7 +170,7 @@ async def create_service(
 ) -> tuple[ServiceEntry, str | None]:
     """Write a new service, with its leaf. Pages get a signing secret (`whsec_...`), which is told here only."""
     _check(settings.logic)
-    await _require_class(connection, account, settings.retention_class)
+    await require_class(connection, account, settings.retention_class)
     service, now = ServiceId.new(), clock.now()
     secret, sealed = _new_secret(account, service, box) if isinstance(settings.logic, Pages) else (None, None)
     await connection.execute(
@@ -198,7 +198,7 @@ async def change_service(
     stated = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
     wanted = ServiceSettings(**(was | stated))
     _check(wanted.logic)
-    await _require_class(connection, account, wanted.retention_class)
+    await require_class(connection, account, wanted.retention_class)
     needs_secret = isinstance(wanted.logic, Pages) and not entry.is_signed
     secret, sealed = _new_secret(account, service, box) if needs_secret else (None, None)
     await connection.execute(
@@ -271,7 +271,8 @@ async def note_change(
     await post_event(connection, account, LeafClass.CONFIGURATION_CHANGED, payload, mentions=[])
 
 
-async def _require_class(connection: Connection, account: AccountId, retention_class: int) -> None:
+async def require_class(connection: Connection, account: AccountId, retention_class: int) -> None:
+    """RetentionClassUnnamed unless the account has named this class, or it is 0."""
     if retention_class and not await connection.fetchval(_queries.is_class_named, account.value, retention_class):
         raise RetentionClassUnnamed
 

@@ -58,3 +58,9 @@ def test_a_table_that_is_not_one_is_refused_before_anything_is_dated_by_it(text:
 def test_a_table_that_is_not_there_is_refused() -> None:
     with pytest.raises(StatutoryTableRefused):
         load_statutory("/nonexistent/statutory.toml")
+
+
+def test_a_country_whose_law_nobody_here_has_read_says_so_wherever_its_period_is_told() -> None:
+    table = load_statutory()
+    assert {country for country, period in table.items() if period.is_checked} == {"DE"}
+    assert all("not checked by us" in period.basis for period in table.values() if not period.is_checked)

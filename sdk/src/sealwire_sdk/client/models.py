@@ -27,6 +27,9 @@ if TYPE_CHECKING:
         "spend.cap-reached",
         "outbound.suspended",
         "webhook.endpoint-disabled",
+        "subject.erased",
+        "subject.rectified",
+        "subject.restricted",
         "webhook.test",
     ]
     """The kinds of event; names are stable."""
@@ -657,6 +660,10 @@ class ErasureSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     levels: Levels
     waits_for: str | None = None
     """Which of the key holders have signed, while not all have: until then nothing is certified."""
+    counts: dict[str, dict[str, int]] | None = None
+    """Of an erasure by number, by category: what went whole (`erased`), stays for another party without it
+    (`without_the_person`), is held, or is kept by law without it (`kept_by_law`).
+    """
     certificate: str | None
     """Where the certificate is; null until the records are unreadable."""
 
@@ -1103,6 +1110,8 @@ class MessageSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """
     redacted_at: dt.datetime | None
     """UTC, or null."""
+    retention_class: int
+    """In which it is kept: that of its service."""
     due_on: dt.date
     """The last day it is kept; after it, it is erased by itself."""
     commitment: str
@@ -1127,6 +1136,27 @@ class MessageSettings(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Sent in answer to the word; empty: none."""
     help_reply: str = ""
     """Sent in answer to the word; empty: none."""
+    retention_class: int = 0
+    """In which messages are kept that go under a name, or through a number no service answers. Those of a number
+    are kept in the class of its service.
+    """
+
+
+class NoticeSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Notice seen."""
+
+    kind: str
+    """`webhook-endpoint`, `trunk`, `program`, `the-message-centre`, or `export`: a report with content, which
+    whoever fetched it has.
+    """
+    id: str | None
+    """Which one."""
+    told_by: str
+    """`webhook`, or `controller`: we cannot tell them, you do."""
+    delivery: str | None
+    """The delivery that tells them; `/v1/webhook-deliveries` says whether it was taken."""
+    at: dt.datetime
+    """UTC."""
 
 
 class NumberSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -1765,7 +1795,7 @@ class ServiceMade(msgspec.Struct, kw_only=True, omit_defaults=True):
     early_media: bool = False
     """Inbound: the application decides when to answer."""
     retention_class: int = 0
-    """In which retention class its calls and recordings are kept."""
+    """In which class its calls, recordings and messages are kept."""
     id: str
     """The service's id."""
     created_at: dt.datetime
@@ -1801,7 +1831,7 @@ class ServiceSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     early_media: bool = False
     """Inbound: the application decides when to answer."""
     retention_class: int = 0
-    """In which retention class its calls and recordings are kept."""
+    """In which class its calls, recordings and messages are kept."""
     id: str
     """The service's id."""
     created_at: dt.datetime
@@ -1915,6 +1945,8 @@ class SubjectRequestSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What was found, by what became of it; `complete` says whether that is everything."""
     erasures: list[str]
     """Erasures made for it."""
+    notices: list[NoticeSeen] | None = None
+    """Once done: who received such data and is told of it (GDPR Art. 19). Of one request only."""
 
 
 class TariffSums(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -977,6 +977,7 @@ class Operations:
         text: str,
         from_: str | None = None,
         redaction: Redaction | None = None,
+        service: str | None = None,
         validity_seconds: int | None = None,
         idempotency_key: str | None = None,
     ) -> MessageSeen:
@@ -993,6 +994,7 @@ class Operations:
                         "to": to,
                         "text": text,
                         "redaction": given(redaction),
+                        "service": given(service),
                         "validity_seconds": given(validity_seconds),
                     },
                     key=idempotency_key,
@@ -1036,6 +1038,7 @@ class Operations:
         stop_reply: str | None = None,
         start_reply: str | None = None,
         help_reply: str | None = None,
+        retention_class: int | None = None,
     ) -> MessageSettings:
         """Say how messages are treated. Replaces all of them, for messages accepted or received from now on; words
         are compared without case.
@@ -1053,6 +1056,7 @@ class Operations:
                         "stop_reply": given(stop_reply),
                         "start_reply": given(start_reply),
                         "help_reply": given(help_reply),
+                        "retention_class": given(retention_class),
                     },
                 )
             ),
@@ -1447,7 +1451,7 @@ class Operations:
         )
 
     def get_subject_request(self, request_id: str) -> SubjectRequestSeen:
-        """Look at a request. Its state, its deadline, and what was counted."""
+        """Look at a request. Its state, its deadline, what was counted, and who is told of it."""
         return decoded(
             self._wire.send(Call("GET", path_of("/v1/subject-requests/{request_id}", request_id=request_id))),
             SubjectRequestSeen,
@@ -1922,9 +1926,10 @@ class Operations:
         idempotency_key: str | None = None,
     ) -> ErasureSeen:
         """Erase records. Hidden when this answers, unreadable within seconds, removed within a day, gone from
-        backups at the end of their cycle. A call is erased with its recordings. By number: every record in which
-        it occurs, whole, whichever side of the call it was on. Records a statute protects stay, and lose the
-        number; naming one of them is refused.
+        backups at the end of their cycle. Named records go whole, a call with its recordings; naming one that a
+        statute protects is refused. By number it is as for an erasure request of its subject: what is theirs
+        goes, what another party has too is sealed anew without the number, what a statute protects loses it,
+        what is held stays; `counts` says how much of each.
         """
         return decoded(
             self._wire.send(
@@ -1942,6 +1947,17 @@ class Operations:
                 )
             ),
             ErasureSeen,
+        )
+
+    def preview_erasure(self, *, ground: Literal["instruction", "subject-request"], number: str) -> ErasurePreview:
+        """See what erasing a number would do. What would go, what would stay without the number, what is held, and
+        what a law keeps. Changes nothing; what is looked at stands in the log.
+        """
+        return decoded(
+            self._wire.send(
+                Call("POST", "/v1/erasures/preview", body={"ground": ground, "number": number}, repeatable=False)
+            ),
+            ErasurePreview,
         )
 
     def get_erasure(self, erasure_id: str) -> ErasureSeen:

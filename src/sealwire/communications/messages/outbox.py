@@ -28,8 +28,9 @@ from sealwire.custody.categories import MessageContent, MessageRecord
 from sealwire.custody.keeping import Prepared
 from sealwire.custody.lifecycle import Custody
 from sealwire.errors import Malformed, Refused
+from sealwire.governance.service_book import ServiceMissing
 from sealwire.ground.postgres.database import Connection
-from sealwire.vocabulary import E164, AccountId, CredentialId, MessageId, Party
+from sealwire.vocabulary import E164, AccountId, CredentialId, MessageId, Party, ServiceId
 
 VALIDITY_S_MIN, VALIDITY_S_MAX, VALIDITY_S_DEFAULT = 60, 2 * 86_400, 86_400
 WithRow = Callable[[Connection, MessageId], Awaitable[None]]
@@ -57,6 +58,8 @@ class Wish:
     with_row: WithRow | None = None
     is_reply: bool = False
     """An answer to an opt-out word, which the person asked for by sending it."""
+    service: ServiceId | None = None
+    """Kept as this service says; None: as the service says that answers the sender's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class _Letter:
     text: str = field(repr=False)
     cut: Cut = field(repr=False)
     redaction: Redaction
+    retention_class: int
     accepted_at: dt.datetime
     expires_at: dt.datetime
 
@@ -79,6 +83,7 @@ class _Terms(msgspec.Struct, frozen=True):
     redaction: Redaction
     opt_outs: int
     sender: str | None
+    retention_class: int | None
 
 
 _terms = msgspec.json.Decoder(_Terms)
@@ -98,8 +103,8 @@ class MessageOutbox:
     ) -> MessageId:
         """Accept a message; it is sent when this returns, whatever happens next. See `Wish` for the rest.
 
-        SenderNotAllowed, SenderMissing, RecipientOptedOut, CardNumberRefused, Malformed for a text or number,
-        CentreMissing, and what `Spending.admit_message` refuses.
+        SenderNotAllowed, SenderMissing, ServiceMissing, RecipientOptedOut, CardNumberRefused, Malformed for a text
+        or number, CentreMissing, and what `Spending.admit_message` refuses.
         """
         if not self._has_centre:
             raise CentreMissing
@@ -128,17 +133,19 @@ class MessageOutbox:
         if not VALIDITY_S_MIN <= wish.validity_s <= VALIDITY_S_MAX:
             raise ValidityOutOfRange
         to = Party(E164.parse(recipient.text).text)
-        terms = await self._terms(account, sender)
+        terms = await self._terms(account, sender, wish.service)
         if terms.sender is None:
             raise SenderMissing if sender is None else SenderNotAllowed
+        if terms.retention_class is None:
+            raise ServiceMissing
         own = Party(terms.sender)
         if not wish.is_reply:
             await self._opt_outs.require_wanted(account, sender=own, recipient=to, version=terms.opt_outs)
         passed = await self._guarded(account, text)
         now = self._custody.clock.now()
         return _Letter(
-            MessageId.new(), own, to, passed, cut(passed), wish.redaction or terms.redaction, now,
-            now + dt.timedelta(seconds=wish.validity_s),
+            MessageId.new(), own, to, passed, cut(passed), wish.redaction or terms.redaction,
+            terms.retention_class, now, now + dt.timedelta(seconds=wish.validity_s),
         )  # fmt: skip
 
     async def _guarded(self, account: AccountId, text: str) -> str:
@@ -147,9 +154,9 @@ class MessageOutbox:
             return text
         return guard(text, CardPolicy.MASK if self._spending is None else await self._spending.card_policy(account))
 
-    async def _terms(self, account: AccountId, sender: Party | None) -> _Terms:
-        wanted = sender.text if sender is not None else None
-        return _terms.decode(await self._custody.database.call(queries.message_terms, account.value, wanted))
+    async def _terms(self, account: AccountId, sender: Party | None, service: ServiceId | None) -> _Terms:
+        wanted = sender.text if sender is not None else None, service.value if service is not None else None
+        return _terms.decode(await self._custody.database.call(queries.message_terms, account.value, *wanted))
 
     async def _sealed(self, account: AccountId, letter: _Letter) -> tuple[Prepared, Prepared]:
         parties = {"sender": letter.sender, "recipient": letter.recipient}
@@ -159,8 +166,11 @@ class MessageOutbox:
             encoding=letter.cut.encoding.value, segments=len(letter.cut.pieces), redaction=letter.redaction.value,
             **parties,
         )  # fmt: skip
-        keeping = self._custody.keeping
-        return await keeping.prepare(account, content), await keeping.prepare(account, record)
+        prepare, of_class = self._custody.keeping.prepare, letter.retention_class
+        return (
+            await prepare(account, content, retention_class=of_class),
+            await prepare(account, record, retention_class=of_class),
+        )
 
     async def _accept(
         self, content: Prepared, record: Prepared, queue_row: tuple[object, ...], with_row: WithRow | None

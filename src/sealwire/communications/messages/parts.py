@@ -34,6 +34,7 @@ class Arrived:
     text: str = field(repr=False)
     encoding: Encoding
     at: dt.datetime
+    retention_class: int
 
 
 @dataclass(slots=True)
@@ -47,6 +48,8 @@ class _Group:
     recipient: Party = field(repr=False)
     encoding: Encoding
     began_at: dt.datetime
+    retention_class: int
+    """Of the whole message: that of the segment which came first."""
     parts: dict[int, RecordId] = field(default_factory=dict)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     is_made: bool = False
@@ -66,10 +69,10 @@ class Arrivals:
     async def take_whole(self, arrived: Arrived) -> MessageId:
         """A message in one piece."""
         message = MessageId.new()
-        content = await self._keep_content(arrived, message)
+        content = await self._keep_content(arrived, message, arrived.retention_class)
         alone = _Group(
             arrived.account, message, Place(0, 1, 1), arrived.sender, arrived.recipient, arrived.encoding, arrived.at,
-            {1: content},
+            arrived.retention_class, {1: content},
         )  # fmt: skip
         await self._make(alone)
         return message
@@ -80,15 +83,16 @@ class Arrivals:
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = _Group(
-                arrived.account, MessageId.new(), place, arrived.sender, arrived.recipient, arrived.encoding, arrived.at
-            )
+                arrived.account, MessageId.new(), place, arrived.sender, arrived.recipient, arrived.encoding,
+                arrived.at, arrived.retention_class,
+            )  # fmt: skip
         async with group.turn:
             if group.is_made:  # while this waited
                 if place.number not in group.parts:  # it was made without this one, which is not to be lost with it
                     await self.take_part(arrived, place)
                 return
             if place.number not in group.parts:
-                record = await self._keep_content(arrived, group.message)
+                record = await self._keep_content(arrived, group.message, group.retention_class)
                 async with self._custody.database.account(arrived.account) as connection:
                     await connection.execute(
                         queries.insert_part, arrived.account.value, group.message.value, place.number, place.total,
@@ -124,6 +128,7 @@ class Arrivals:
                 group = _Group(
                     account, MessageId(row["message_id"]), Place(row["reference"], row["total"], row["part"]),
                     content["sender"], content["recipient"], Encoding.GSM, row["received_at"],
+                    opened.stored.retention_class,
                 )  # fmt: skip
                 group = self._groups.setdefault(group.key, group)
                 group.parts[row["part"]] = opened.stored.record
@@ -137,12 +142,12 @@ class Arrivals:
             await self._make(group)
         return found
 
-    async def _keep_content(self, arrived: Arrived, message: MessageId) -> RecordId:
+    async def _keep_content(self, arrived: Arrived, message: MessageId, retention_class: int) -> RecordId:
         content = MessageContent(
             message_id=message, accepted_at=arrived.at, sender=arrived.sender, recipient=arrived.recipient,
             text=arrived.text,
         )  # fmt: skip
-        return (await self._custody.keep(arrived.account, content)).record
+        return (await self._custody.keep(arrived.account, content, retention_class=retention_class)).record
 
     async def _make(self, group: _Group) -> None:
         """Record and row; when the process ends between the two, the same is done again."""
@@ -151,7 +156,7 @@ class Arrivals:
             message_id=group.message, direction="in", accepted_at=group.began_at, encoding=group.encoding.value,
             segments=total, redaction="keep", sender=group.sender, recipient=group.recipient,
         )  # fmt: skip
-        await self._custody.keep(group.account, record)
+        await self._custody.keep(group.account, record, retention_class=group.retention_class)
         async with self._custody.database.account(group.account) as connection:
             await connection.execute(
                 queries.insert_received, group.account.value, group.message.value, [each.value for each in here],

@@ -1,5 +1,8 @@
 -- name: message_terms
-SELECT communications.message_terms($1, $2)
+SELECT communications.message_terms($1, $2, $3)
+
+-- name: class_of_arrival
+SELECT communications.message_class($1, $2)
 
 -- name: accept_message
 -- Content, record and queue row in one transaction and one round trip; queued only where neither was refused.
@@ -154,17 +157,18 @@ INSERT INTO communications.sender_name (account_id, name, allowed_at) VALUES ($1
 SELECT name FROM communications.sender_name WHERE account_id = $1 ORDER BY name
 
 -- name: find_settings
-SELECT redaction, stop_words, start_words, help_words, stop_reply, start_reply, help_reply
+SELECT redaction, stop_words, start_words, help_words, stop_reply, start_reply, help_reply, retention_class
 FROM communications.message_settings WHERE account_id = $1
 
 -- name: put_settings
 INSERT INTO communications.message_settings
-    (account_id, redaction, stop_words, start_words, help_words, stop_reply, start_reply, help_reply, changed_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    (account_id, redaction, stop_words, start_words, help_words, stop_reply, start_reply, help_reply, changed_at,
+     retention_class)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (account_id) DO UPDATE SET
     redaction = excluded.redaction, stop_words = excluded.stop_words, start_words = excluded.start_words,
     help_words = excluded.help_words, stop_reply = excluded.stop_reply, start_reply = excluded.start_reply,
-    help_reply = excluded.help_reply, changed_at = excluded.changed_at
+    help_reply = excluded.help_reply, changed_at = excluded.changed_at, retention_class = excluded.retention_class
 
 -- name: opt_out_version
 SELECT coalesce((SELECT version FROM communications.opt_out_change WHERE account_id = $1), 0)

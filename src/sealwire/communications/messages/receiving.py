@@ -127,10 +127,13 @@ class Receiver:
             return REJECTED
         await self._custody.require_keeper()
         account = AccountId(route["account_id"])
+        async with self._custody.database.account(account) as connection:
+            of_class = await connection.fetchval(queries.class_of_arrival, account.value, recipient.text)
         place, octets = read_header(payload) if pdu.esm_class & HAS_HEADER else (_place_by_tlvs(pdu), payload)
         arrived = Arrived(
             account, _sender(pdu), recipient, text_of(pdu.data_coding, octets),
             Encoding.UCS2 if pdu.data_coding == UCS2_CODING else Encoding.GSM, self._custody.clock.now(),
+            of_class,
         )  # fmt: skip
         if place is not None:
             await self._arrivals.take_part(arrived, place)

@@ -36,6 +36,8 @@ class MessageSettings:
     stop_reply: str = ""
     start_reply: str = ""
     help_reply: str = ""
+    retention_class: int = 0
+    """Of messages under a name, or of a number that no service answers; others have that of their service."""
 
     def word_in(self, text: str) -> Word | None:
         """The word that a message consists of, in any case and with any punctuation around it; None for a sentence."""
@@ -63,7 +65,7 @@ async def settings_of(connection: Connection, account: AccountId) -> MessageSett
     words = {name: tuple(row[name]) for name in ("stop_words", "start_words", "help_words")}
     return MessageSettings(
         redaction=Redaction(row["redaction"]), stop_reply=row["stop_reply"], start_reply=row["start_reply"],
-        help_reply=row["help_reply"], **words,
+        help_reply=row["help_reply"], retention_class=row["retention_class"], **words,
     )  # fmt: skip
 
 
@@ -74,7 +76,7 @@ async def put_settings(
     await connection.execute(
         queries.put_settings, account.value, settings.redaction.value, list(settings.stop_words),
         list(settings.start_words), list(settings.help_words), settings.stop_reply, settings.start_reply,
-        settings.help_reply, at,
+        settings.help_reply, at, settings.retention_class,
     )  # fmt: skip
 
 

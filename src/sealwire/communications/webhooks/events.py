@@ -23,6 +23,9 @@ class Event(StrEnum):
     SPEND_CAP_REACHED = "spend.cap-reached"
     OUTBOUND_SUSPENDED = "outbound.suspended"
     ENDPOINT_DISABLED = "webhook.endpoint-disabled"
+    SUBJECT_ERASED = "subject.erased"
+    SUBJECT_RECTIFIED = "subject.rectified"
+    SUBJECT_RESTRICTED = "subject.restricted"
     TEST = "webhook.test"
 
 

@@ -31,6 +31,7 @@ KEPT_IN_PART: dict[str, str] = {
     "custody.day_in_use": "days that have invoices",
     "custody.detached": "which invoices lost their number",
     "custody.gone": "tombstones of invoices",
+    "custody.gone_of_day": "tombstones of years of invoices",
     "custody.hold": "holds that are in force: who holds what, until when",
     "custody.gone_day": "tombstones of years of invoices",
     "custody.passed": "none of invoices",

@@ -12,9 +12,6 @@ A crash before (4) leaves the request as it was: asked again it goes on with wha
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from sealwire.custody.categories import Category, SubjectRequest, category_of
@@ -23,9 +20,11 @@ from sealwire.custody.erasure import Ground, request_records
 from sealwire.custody.holds import held_among
 from sealwire.custody.lifecycle import Custody, RecordMissing
 from sealwire.custody.requests.answering import PURPOSE
-from sealwire.custody.requests.finding import pages, person_of, roles_of, search
+from sealwire.custody.requests.finding import person_of, roles_of, search
+from sealwire.custody.requests.notices import OnDone, nothing_else
+from sealwire.custody.requests.sorting import NothingHeld, Preview, Sorted, sorted_pages
 from sealwire.custody.requests.workflow import Kind, Request, State, lock, put
-from sealwire.custody.resealing import Resealed, fields_to_detach, seal_anew
+from sealwire.custody.resealing import Resealed, seal_anew
 from sealwire.custody.store import OpenedRecord, StoredRecord
 from sealwire.errors import Gone, Malformed, Missing, Refused, Unavailable
 from sealwire.evidence.crash import crash_point
@@ -36,13 +35,8 @@ from sealwire.vocabulary import ErasureId, Party, RecordId
 
 BATCH = 2_000
 ROUNDS_MAX = 3
-BY_LAW = "invoices and their statutory retention: the amounts stay, the person goes"
 _REQUESTS = category_of(SubjectRequest)
 _queries = load_queries(__package__)
-
-
-class NothingHeld(Missing):
-    """Nothing is held about this person, so nothing was changed; refuse the request as not held, and say so."""
 
 
 class PersonForgotten(Gone):
@@ -65,40 +59,6 @@ class StillComing(Unavailable):
     """Records about this person came while theirs were erased; those before are erased. Ask again for the rest."""
 
 
-@dataclass(slots=True)
-class Sorted:
-    """What an erasure would do to a batch of records."""
-
-    destroy: list[StoredRecord] = field(default_factory=list)
-    detach: list[StoredRecord] = field(default_factory=list)
-    anew: list[tuple[OpenedRecord, dict[str, Any]]] = field(default_factory=list)
-    held: list[StoredRecord] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.destroy) + len(self.detach) + len(self.anew)
-
-
-@dataclass(slots=True)
-class Preview:
-    """What an erasure would do, counted by category."""
-
-    erased: Counter[str] = field(default_factory=Counter)
-    without_the_person: Counter[str] = field(default_factory=Counter)
-    by_law: Counter[str] = field(default_factory=Counter)
-    held: Counter[str] = field(default_factory=Counter)
-
-    def add(self, batch: Sorted) -> None:
-        self.erased.update(row.category.name for row in batch.destroy)
-        self.without_the_person.update(one.stored.category.name for one, _ in batch.anew)
-        self.without_the_person.update(row.category.name for row in batch.detach if not row.category.survives_closure)
-        self.by_law.update(row.category.name for row in batch.detach if row.category.survives_closure)
-        self.held.update(row.category.name for row in batch.held)
-
-    @property
-    def in_all(self) -> int:
-        return sum(sum(part.values()) for part in (self.erased, self.without_the_person, self.by_law, self.held))
-
-
 async def asked(custody: Custody, principal: Principal, request: Request) -> tuple[Party, dict[str, Any]]:
     """Who asked, and for what: opened under a leaf. PersonForgotten when they were erased since."""
     opened = await custody.open(principal, [request.record], purpose=PURPOSE, category=_REQUESTS)
@@ -112,21 +72,26 @@ async def preview(custody: Custody, principal: Principal, request: Request) -> P
     """What erasing this person would do; changes nothing."""
     person, _ = await asked(custody, principal, request)
     seen = Preview()
-    async for batch in _sorted(custody, principal, person, but=request.record):
+    async for batch in sorted_pages(custody, principal, person, purpose=PURPOSE, but=request.record):
         seen.add(batch)
     return seen
 
 
 async def erase_person(
-    custody: Custody, principal: Principal, request: Request, *, backup_cycle_days: int
+    custody: Custody,
+    principal: Principal,
+    request: Request,
+    *,
+    backup_cycle_days: int,
+    on_done: OnDone = nothing_else,
 ) -> list[ErasureId]:
     """The ritual above; NothingHeld, and nothing changed, when there is nothing about this person."""
     principal.require(Scope.ERASE)
     person, _ = await asked(custody, principal, request)
-    eraser = _PersonEraser(custody, principal, request, backup_cycle_days)
+    eraser = _PersonEraser(custody, principal, request, backup_cycle_days, on_done)
     for _ in range(ROUNDS_MAX):
         erased_before, held = eraser.erased, 0
-        async for batch in _sorted(custody, principal, person, but=request.record):  # (1)
+        async for batch in sorted_pages(custody, principal, person, purpose=PURPOSE, but=request.record):  # (1)
             held += len(batch.held)
             await eraser.take(batch)
         await eraser.flush()  # (2)
@@ -141,9 +106,11 @@ async def erase_person(
 class _PersonEraser:
     """Collects what goes into batches, each an erasure of its own."""
 
-    def __init__(self, custody: Custody, principal: Principal, request: Request, backup_cycle_days: int) -> None:
+    def __init__(
+        self, custody: Custody, principal: Principal, request: Request, backup_cycle_days: int, on_done: OnDone
+    ) -> None:
         self._custody, self._principal, self._request = custody, principal, request
-        self._cycle = backup_cycle_days
+        self._cycle, self._on_done = backup_cycle_days, on_done
         self._records: list[StoredRecord] = []
         self._anew: list[Resealed] = []
         self.erasures: list[ErasureId] = []
@@ -174,10 +141,13 @@ class _PersonEraser:
         async with custody.database.account(account) as connection:
             locked = await lock(connection, account, request.request)
             done = locked.stepped(State.DONE, now=custody.clock.now())
-            await self._erase(connection, [own], [])
-            counts = {"erased": self.erased, "held": held, "complete": True}
+            is_held = bool(await held_among(connection, account, [own]))
+            if not is_held:  # else it stays as everything does that is held, and no hold keeps a request undone
+                await self._erase(connection, [own], [])
+            counts = {"erased": self.erased, "held": held + is_held, "complete": True}
             await note(connection, locked, counts, custody)
             await put(connection, done, by=self._principal, clock=custody.clock)
+            await self._on_done(connection, done)
 
     async def _erase(self, connection: Connection, records: list[StoredRecord], anew: list[Resealed]) -> None:
         account, request = self._principal.in_account(), self._request.request
@@ -189,7 +159,14 @@ class _PersonEraser:
         self.erasures.append(erasure)
 
 
-async def rectify(custody: Custody, principal: Principal, request: Request, *, backup_cycle_days: int) -> ErasureId:
+async def rectify(
+    custody: Custody,
+    principal: Principal,
+    request: Request,
+    *,
+    backup_cycle_days: int,
+    on_done: OnDone = nothing_else,
+) -> ErasureId:
     """Put the corrected value into the record, in a new slot; the key of the old one is destroyed and certified."""
     principal.require(Scope.ERASE)
     person, details = await asked(custody, principal, request)
@@ -210,6 +187,7 @@ async def rectify(custody: Custody, principal: Principal, request: Request, *, b
         await connection.execute(_queries.note_erasure, account.value, request.request.value, erasure.value)
         await note(connection, locked, {"corrected": 1, "complete": True}, custody)
         await put(connection, done, by=principal, clock=custody.clock)
+        await on_done(connection, done)
     return erasure
 
 
@@ -235,7 +213,14 @@ async def close_answered(custody: Custody, principal: Principal, request: Reques
     await close(custody, principal, request, counts=None)
 
 
-async def close(custody: Custody, principal: Principal, request: Request, *, counts: dict[str, Any] | None) -> None:
+async def close(
+    custody: Custody,
+    principal: Principal,
+    request: Request,
+    *,
+    counts: dict[str, Any] | None,
+    on_done: OnDone = nothing_else,
+) -> None:
     """The last step of what is done without erasing anything."""
     account = principal.in_account()
     async with custody.database.account(account) as connection:
@@ -244,6 +229,7 @@ async def close(custody: Custody, principal: Principal, request: Request, *, cou
         if counts is not None:
             await note(connection, locked, counts, custody)
         await put(connection, done, by=principal, clock=custody.clock)
+        await on_done(connection, done)
 
 
 async def note(connection: Connection, request: Request, counts: dict[str, Any], custody: Custody) -> None:
@@ -251,32 +237,6 @@ async def note(connection: Connection, request: Request, counts: dict[str, Any],
     await connection.execute(
         _queries.note_counts, request.account.value, request.request.value, json.dumps(counts), custody.clock.now()
     )
-
-
-async def _sorted(custody: Custody, principal: Principal, person: Party, *, but: RecordId) -> AsyncIterator[Sorted]:
-    found = await search(custody, principal, person, purpose=PURPOSE)
-    async for page in pages(custody, found):
-        if not page.living:
-            continue
-        opened = await custody.open_stored(principal, page.living, purpose=PURPOSE)
-        async with custody.database.account(found.account) as connection:
-            held = await held_among(connection, found.account, [record.stored for record in opened])
-        batch = Sorted()
-        for record in opened:
-            if (roles := roles_of(record, person.text)) and record.stored.record != but:
-                _sort(batch, record, roles, held)
-        yield batch
-
-
-def _sort(batch: Sorted, record: OpenedRecord, roles: list[str], held: set[RecordId]) -> None:
-    if record.stored.record in held:
-        batch.held.append(record.stored)
-    elif record.stored.category.is_detachable:
-        batch.detach.append(record.stored)
-    elif changes := fields_to_detach(record, roles):
-        batch.anew.append((record, changes))
-    else:
-        batch.destroy.append(record.stored)
 
 
 async def _about(custody: Custody, principal: Principal, record: RecordId, person: Party) -> OpenedRecord:

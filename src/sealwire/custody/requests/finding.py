@@ -16,6 +16,7 @@ from uuid import UUID
 
 from sealwire.custody.categories import BY_CODE, Category
 from sealwire.custody.holds.book import left_of_gone_days
+from sealwire.custody.index import index_bucket
 from sealwire.custody.lifecycle import Custody
 from sealwire.custody.sealing.envelope import lookup_commitment
 from sealwire.custody.storage import statements
@@ -64,6 +65,7 @@ class Search:
     person: Party
     days: frozenset[tuple[int, int, int]]
     tokens: dict[bytes, int] = field(repr=False)
+    day_of: dict[bytes, int] = field(repr=False)
     held: list[dict[str, Any]] = field(default_factory=list, repr=False)
     """What is held of days that are gone: no index leads to it any more, so all of it is looked at."""
 
@@ -101,15 +103,16 @@ async def search(custody: Custody, principal: Principal, person: Party, *, purpo
     )
     tokens = await custody.keeper.index_tokens(account, proof=proof, salt=salt, number=person.text, days=days)
     async with custody.database.account(account) as connection:
-        counts = await count_tokens(connection, account, [token for token in tokens if token is not None])
+        day_of = {token: day[2] for token, day in zip(tokens, days, strict=True) if token is not None}
+        counts = await count_tokens(connection, account, day_of)
         held = await left_of_gone_days(connection, account)
     left = [{"category": code, "record_id": one.value} for code, records in held.items() for one in records]
-    return Search(account, person, frozenset(days), counts, left)
+    return Search(account, person, frozenset(days), counts, {token: day_of[token] for token in counts}, left)
 
 
-async def count_tokens(connection: Connection, account: AccountId, tokens: list[bytes]) -> dict[bytes, int]:
+async def count_tokens(connection: Connection, account: AccountId, day_of: dict[bytes, int]) -> dict[bytes, int]:
     """How many records each of these tokens leads to now; IndexRebuilding when that cannot be said."""
-    rows = await connection.fetch(_queries.counts_of_tokens, account.value, tokens)
+    rows = await connection.fetch(_queries.counts_of_tokens, account.value, list(day_of), list(day_of.values()))
     await _require_whole(connection)  # the database may have crashed since we looked
     return {row["token"]: row["records"] for row in rows}
 
@@ -119,24 +122,25 @@ async def pages(custody: Custody, found: Search) -> AsyncIterator[Page]:
     small: list[bytes] = []
     for token, count in found.tokens.items():
         if count > PAGE:
-            async for rows in _of_large(custody, found.account, token):
+            async for rows in _of_large(custody, found, token):
                 yield await _page(custody, found.account, rows)
             continue
         if small and sum(found.tokens[one] for one in small) + count > PAGE:
-            yield await _of_small(custody, found.account, small)
+            yield await _of_small(custody, found, small)
             small = []
         small.append(token)
     if small:
-        yield await _of_small(custody, found.account, small)
+        yield await _of_small(custody, found, small)
     for at in range(0, len(found.held), PAGE):
         yield await _page(custody, found.account, found.held[at : at + PAGE])
 
 
-async def _of_large(custody: Custody, account: AccountId, token: bytes) -> AsyncIterator[list[Any]]:
-    after = UUID(int=0)
+async def _of_large(custody: Custody, found: Search, token: bytes) -> AsyncIterator[list[Any]]:
+    after, account = UUID(int=0), found.account
+    bucket = index_bucket(account, found.day_of[token])
     while True:
         async with custody.database.account(account) as connection:
-            rows = await connection.fetch(_queries.page_of_token, account.value, token, after, PAGE)
+            rows = await connection.fetch(_queries.page_of_token, account.value, token, after, PAGE, bucket)
             await _require_whole(connection)
         if not rows:
             return
@@ -144,9 +148,10 @@ async def _of_large(custody: Custody, account: AccountId, token: bytes) -> Async
         after = rows[-1]["record_id"]
 
 
-async def _of_small(custody: Custody, account: AccountId, tokens: list[bytes]) -> Page:
+async def _of_small(custody: Custody, found: Search, tokens: list[bytes]) -> Page:
+    account, days = found.account, [found.day_of[token] for token in tokens]
     async with custody.database.account(account) as connection:
-        rows = await connection.fetch(_queries.records_of_tokens, account.value, tokens)
+        rows = await connection.fetch(_queries.records_of_tokens, account.value, tokens, days)
         await _require_whole(connection)
     return await _page(custody, account, rows)
 

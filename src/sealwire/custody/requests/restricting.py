@@ -12,6 +12,7 @@ from sealwire.custody.lifecycle import Custody
 from sealwire.custody.requests.acting import NothingHeld, asked, close
 from sealwire.custody.requests.answering import PURPOSE
 from sealwire.custody.requests.finding import pages, roles_of, search
+from sealwire.custody.requests.notices import OnDone, nothing_else
 from sealwire.custody.requests.workflow import Request
 from sealwire.custody.store import StoredRecord
 from sealwire.governance.principals import Principal, Scope
@@ -21,7 +22,14 @@ BATCH = 5_000
 _REQUESTS = category_of(SubjectRequest)
 
 
-async def restrict(custody: Custody, principal: Principal, request: Request, *, backup_cycle_days: int) -> list[HoldId]:
+async def restrict(
+    custody: Custody,
+    principal: Principal,
+    request: Request,
+    *,
+    backup_cycle_days: int,
+    on_done: OnDone = nothing_else,
+) -> list[HoldId]:
     """One hold for each 5,000 records, until the day that was asked for; then the request is done."""
     principal.require(Scope.ERASE)
     person, details = await asked(custody, principal, request)
@@ -47,7 +55,7 @@ async def restrict(custody: Custody, principal: Principal, request: Request, *, 
     if not holds:
         raise NothingHeld
     counts = {"restricted": held + len(waiting), "holds": [str(hold) for hold in holds], "complete": True}
-    await close(custody, principal, request, counts=counts)
+    await close(custody, principal, request, counts=counts, on_done=on_done)
     return holds
 
 

@@ -177,6 +177,7 @@ OPERATIONS: list[HTTPRouteHandler] = [
     billing_records.get_billing_record,
     billing_records.open_billing_record,
     erasures.create_erasure,
+    erasures.preview_erasure,
     erasures.list_erasures,
     erasures.get_erasure,
     certificates.get_certificate,

@@ -8,9 +8,8 @@ from typing import Any
 
 from litestar.response import Stream
 
-from sealwire.communications.carriers.book import trunks_for
+from sealwire.communications.disclosures import recipients_of
 from sealwire.communications.encryption.age import AgeSealer, Recipient
-from sealwire.communications.webhooks.endpoints import list_endpoints
 from sealwire.custody.requests import acting
 from sealwire.custody.requests.answering import Answer
 from sealwire.custody.requests.provenance import Surroundings
@@ -19,7 +18,6 @@ from sealwire.doors.api.parts import Visit
 from sealwire.doors.api.subject_archive import SubjectArchive
 from sealwire.errors import Refused
 
-_ENDPOINTS_MAX = 20
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -78,20 +76,12 @@ async def _answer(here: Visit, request: Request) -> tuple[Answer, dict[str, Any]
 
 
 async def _surroundings(here: Visit) -> Surroundings:
-    """Who received what, as far as it is configured: trunks, the message centre, the controller's endpoints."""
+    """Who received what, as far as it is configured."""
     settings = here.parts.settings
     async with here.parts.database.account(here.account) as connection:
-        trunks = [f"trunk {trunk.trunk}" for trunk in await trunks_for(connection, here.account)]
-        endpoints = await list_endpoints(connection, here.account, before=None, limit=_ENDPOINTS_MAX)
-    told = [f"webhook endpoint {one.endpoint}" for one in endpoints]
-    centre = ["the message centre"] if settings.smsc else []
-    return Surroundings(
-        settings.backup_cycle_days,
-        {
-            "call-record": trunks + told, "recording": told, "message-record": centre + told,
-            "message-content": centre, "webhook-delivery": told,
-        },
-    )  # fmt: skip
+        found = await recipients_of(connection, here.account, has_centre=bool(settings.smsc))
+    by_name = {name: [recipient.text for recipient in recipients] for name, recipients in found.items()}
+    return Surroundings(settings.backup_cycle_days, by_name)
 
 
 async def _note(here: Visit, request: Request, answer: Answer) -> None:

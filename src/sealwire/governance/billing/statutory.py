@@ -14,6 +14,7 @@ from sealwire.errors import Malformed
 FORMAT = 1
 YEARS_MIN, YEARS_MAX = 6, 10
 OTHER = "other"
+NOT_CHECKED = "not checked by us; the operator must set it"
 _COUNTRY = re.compile(r"[A-Z]{2}")
 
 
@@ -32,6 +33,11 @@ class StatutoryPeriod:
     country: str
     years: int
     basis: str
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether somebody has read that law: we, or the operator who wrote the entry."""
+        return not self.basis.startswith(NOT_CHECKED)
 
     @property
     def days(self) -> int:

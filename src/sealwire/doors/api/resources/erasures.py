@@ -9,16 +9,19 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import JSONBody
-from litestar.status_codes import HTTP_202_ACCEPTED
+from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 from msgspec import Meta
 
 from sealwire.custody import erasure as erasing
 from sealwire.custody.backups.presence import is_gone_from, oldest_begun
 from sealwire.custody.categories import BY_NAME
 from sealwire.custody.erasure import ErasedMeanwhile, Erasure, ErasureMissing, Ground, TooManyRecords
-from sealwire.custody.holds import RecordsHeld
+from sealwire.custody.holds import RecordsHeld, Restricted
 from sealwire.custody.lifecycle import RecordErased, RecordMissing
-from sealwire.custody.requests import IndexRebuilding, records_of_number
+from sealwire.custody.requests import IndexRebuilding
+from sealwire.custody.requests.by_number import TooManyAboutNumber, erase_number, preview_number
+from sealwire.custody.requests.sorting import NothingHeld
+from sealwire.custody.resealing import ChangedMeanwhile
 from sealwire.custody.store import StoredRecord
 from sealwire.doors.api.authentication import operation
 from sealwire.doors.api.fields import (
@@ -35,13 +38,21 @@ from sealwire.doors.api.fields import (
 from sealwire.doors.api.idempotency import REPLAYED, IdempotencyConflict, IdempotencyKeyMalformed, Once
 from sealwire.doors.api.pagination import LIMIT_DEFAULT, Cursor, Limit, cut_page, read_cursor
 from sealwire.doors.api.parts import Here, Visit
+from sealwire.doors.api.previews import ErasurePreview, preview_of
 from sealwire.doors.api.problems import CursorMalformed, IdMalformed, certificate_address
 from sealwire.errors import Malformed, Refused, Unavailable
 from sealwire.governance.principals import Scope
 from sealwire.ground.clock import today
 from sealwire.ground.postgres.database import Connection
-from sealwire.vocabulary import E164, CallId, Day, ErasureId, Purpose, RecordId
+from sealwire.vocabulary import E164, CallId, Day, ErasureId, Party, RecordId
 
+GroundText = Annotated[
+    Literal["subject-request", "instruction"],
+    Meta(
+        description="A data subject asked (Art. 17), or the controller instructs (Art. 28(3)(a)).",
+        examples=["subject-request"],
+    ),
+]
 RecordIds = Annotated[list[RecordIdText], Meta(description="Record ids, 1 to 10,000.", min_length=1, max_length=10_000)]
 
 
@@ -72,16 +83,17 @@ class DayOfCategory(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     day: Annotated[dt.date, Meta(description="The day their retention clock started.", examples=["2026-11-23"])]
 
 
+class NumberToErase(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A number, and why it would be erased."""
+
+    ground: GroundText
+    number: NumberText
+
+
 class NewErasure(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What to erase (one of `call`, `records`, `number`, `day`) and why."""
 
-    ground: Annotated[
-        Literal["subject-request", "instruction"],
-        Meta(
-            description="A data subject asked (Art. 17), or the controller instructs (Art. 28(3)(a)).",
-            examples=["subject-request"],
-        ),
-    ]
+    ground: GroundText
     call: CallIdText | None = None
     records: RecordIds | None = None
     number: NumberText | None = None
@@ -133,6 +145,14 @@ class ErasureSeen(msgspec.Struct, kw_only=True):
             examples=["pending (2/3 holders)"],
         ),
     ] = None
+    counts: Annotated[
+        dict[str, dict[str, int]] | None,
+        Meta(
+            description="Of an erasure by number, by category: what went whole (`erased`), stays for another party "
+            "without it (`without_the_person`), is held, or is kept by law without it (`kept_by_law`).",
+            examples=[{"erased": {"call-record": 2}, "without_the_person": {}, "held": {}, "kept_by_law": {}}],
+        ),
+    ] = None  # fmt: skip
     certificate: Annotated[
         str | None,
         Meta(
@@ -157,8 +177,9 @@ class ErasurePage(msgspec.Struct, kw_only=True):
         body={"ground": "subject-request", "call": "call_5f0c1e2d9a7b4c6e8f10213243546576"},
         raises=(
             EraseOneThing, CategoryUnknown, StatutoryRecord, DayNotOver, DayAlreadyErased, TooManyRecords,
-            RecordMissing, RecordErased, RecordsHeld, ErasedMeanwhile, IndexRebuilding, IdempotencyConflict,
-            IdempotencyKeyMalformed, Malformed, Unavailable,
+            RecordMissing, RecordErased, RecordsHeld, ErasedMeanwhile, ChangedMeanwhile, NothingHeld,
+            Restricted, TooManyAboutNumber, IndexRebuilding, IdempotencyConflict, IdempotencyKeyMalformed,
+            Malformed, Unavailable,
         ),
     ),
 )  # fmt: skip
@@ -166,8 +187,9 @@ async def create_erasure(
     here: Here, data: JSONBody[NewErasure], request: Request[Any, Any, Any], idempotency_key: IdempotencyKey = None
 ) -> Response[ErasureSeen]:
     """Hidden when this answers, unreadable within seconds, removed within a day, gone from backups at the end of
-    their cycle. A call is erased with its recordings. By number: every record in which it occurs, whole, whichever
-    side of the call it was on. Records a statute protects stay, and lose the number; naming one of them is refused.
+    their cycle. Named records go whole, a call with its recordings; naming one that a statute protects is refused. By
+    number it is as for an erasure request of its subject: what is theirs goes, what another party has too is sealed
+    anew without the number, what a statute protects loses it, what is held stays; `counts` says how much of each.
     """
     named = [name for name in ("call", "records", "number", "day") if getattr(data, name) is not None]
     if len(named) != 1:
@@ -177,12 +199,33 @@ async def create_erasure(
         if (seen := await once.seen(connection, here.account)) is not None:
             found = await erasing.find(connection, here.account, ErasureId.parse(seen))
             return _accepted(found, await _oldest_backup(here), REPLAYED)
-    records = await _records(here, data)
+    if data.number is not None:
+        erasure = await _erase_number(here, data.number, data.ground, once)
+    else:
+        records = await _records(here, data)
+        async with here.parts.database.account(here.account) as connection:
+            erasure = await _request(here, connection, data, records)
+            await once.remember(connection, here.account, str(erasure))
     async with here.parts.database.account(here.account) as connection:
-        erasure = await _request(here, connection, data, records)
-        await once.remember(connection, here.account, str(erasure))
         found = await erasing.find(connection, here.account, erasure)
     return _accepted(found, await _oldest_backup(here), {})
+
+
+@post(
+    "/v1/erasures/preview",
+    status_code=HTTP_200_OK,
+    **operation(
+        "preview-erasure", "Erasures", Scope.ERASE, summary="See what erasing a number would do",
+        body={"ground": "subject-request", "number": "+441632960123"},
+        raises=(NothingHeld, Restricted, IndexRebuilding, Malformed, Unavailable),
+    ),
+)  # fmt: skip
+async def preview_erasure(here: Here, data: JSONBody[NumberToErase]) -> ErasurePreview:
+    """What would go, what would stay without the number, what is held, and what a law keeps. Changes nothing; what is
+    looked at stands in the log.
+    """
+    number, ground = Party(E164.parse(data.number).text), Ground(data.ground)
+    return preview_of(await preview_number(here.parts.custody, here.principal, number, ground=ground))
 
 
 @get(
@@ -234,14 +277,19 @@ async def _records(here: Visit, data: NewErasure) -> list[StoredRecord]:
         return named
     if data.call is not None:
         found = await custody.of_call(here.account, CallId.parse(data.call))
-    elif data.number is not None:
-        number = E164.parse(data.number)
-        for_subject = data.ground == Ground.SUBJECT_REQUEST.value
-        purpose = Purpose.SUBJECT_REQUEST if for_subject else Purpose.SERVICE_OPERATION
-        found = await records_of_number(custody, here.principal, number, purpose=purpose)
     else:
         return []
     return [row for row in found if row.category.is_detachable or not row.category.survives_closure]
+
+
+async def _erase_number(here: Visit, number: str, ground: str, once: Once) -> ErasureId:
+    async def remember(connection: Connection, erasure: ErasureId) -> None:
+        await once.remember(connection, here.account, str(erasure))
+
+    return await erase_number(
+        here.parts.custody, here.principal, Party(E164.parse(number).text), ground=Ground(ground),
+        backup_cycle_days=here.parts.settings.backup_cycle_days, with_row=remember,
+    )  # fmt: skip
 
 
 async def _request(here: Visit, connection: Connection, data: NewErasure, records: list[StoredRecord]) -> ErasureId:
@@ -289,6 +337,6 @@ def _seen(row: Erasure, oldest_backup: dt.datetime | None) -> ErasureSeen:
     )
     return ErasureSeen(
         id=str(row.erasure), ground=row.ground.value, requested_by=row.requested_by, requested_at=row.requested_at,
-        state=row.state, levels=levels,
+        state=row.state, levels=levels, counts=row.counts,
         certificate=certificate_address(str(row.erasure)) if row.certificate is not None else None,
     )  # fmt: skip

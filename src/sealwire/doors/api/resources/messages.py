@@ -46,6 +46,7 @@ from sealwire.doors.api.fields import (
     RecordIdText,
     base64_text,
     id_in_address,
+    id_pattern,
     in_path,
 )
 from sealwire.doors.api.idempotency import REPLAYED, IdempotencyConflict, IdempotencyKeyMalformed, Once
@@ -58,8 +59,9 @@ from sealwire.governance import accounts
 from sealwire.governance.accounts import AccountMissing
 from sealwire.governance.agreements import NoAgreement
 from sealwire.governance.principals import Scope
+from sealwire.governance.service_book import RetentionClassUnnamed, ServiceMissing, require_class
 from sealwire.ground.postgres.database import Connection
-from sealwire.vocabulary import E164, AccountId, MessageId, Party, RecordId
+from sealwire.vocabulary import E164, AccountId, MessageId, Party, RecordId, ServiceId
 
 MESSAGES, CONTENTS = category_of(MessageRecord), category_of(MessageContent)
 NOT_ACCEPTED = "not-accepted"
@@ -82,6 +84,13 @@ RedactionText = Annotated[
         examples=["content"],
     ),
 ]
+ServiceText = Annotated[
+    str,
+    Meta(
+        description="The service it is sent for, in whose retention class it is kept; by default that of the number.",
+        examples=["svc_5f0c1e2d9a7b4c6e8f10213243546576"], max_length=40, extra_json_schema=id_pattern("svc"),
+    ),
+]  # fmt: skip
 WORD_MAX = 40
 Words = Annotated[
     list[Annotated[str, Meta(min_length=1, max_length=WORD_MAX)]], Meta(max_length=50, examples=[["STOP"]])
@@ -96,6 +105,7 @@ class NewMessage(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     to: NumberText
     text: Annotated[str, Meta(description="Up to 20 segments.", examples=["Your table is ready."], max_length=3060)]
     redaction: RedactionText | None = None
+    service: ServiceText | None = None
     validity_seconds: Annotated[
         int,
         Meta(ge=VALIDITY_S_MIN, le=VALIDITY_S_MAX, description="How long it is tried.", examples=[VALIDITY_S_DEFAULT]),
@@ -126,6 +136,7 @@ class MessageSeen(msgspec.Struct, kw_only=True):
     segments_missing: Annotated[int, Meta(description="Of a message in, those that never came.", examples=[0])]
     redaction: RedactionText
     redacted_at: MomentOrNull
+    retention_class: Annotated[int, Meta(description="In which it is kept: that of its service.", examples=[0])]
     due_on: DueOn
     commitment: Commitment
     restricted: IsRestricted = False
@@ -158,6 +169,14 @@ class MessageSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     stop_reply: Reply = ""
     start_reply: Reply = ""
     help_reply: Reply = ""
+    retention_class: Annotated[
+        int,
+        Meta(
+            ge=0, le=15, examples=[0],
+            description="In which messages are kept that go under a name, or through a number no service answers. "
+            "Those of a number are kept in the class of its service.",
+        ),
+    ] = 0  # fmt: skip
 
 
 class NewSenderName(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -182,7 +201,7 @@ class SenderNames(msgspec.Struct, kw_only=True):
         raises=(
             IdempotencyConflict, IdempotencyKeyMalformed, SenderNotAllowed, SenderMissing, RecipientOptedOut,
             CardNumberRefused, DestinationNotAllowed, SpendCapReached, OutboundSuspended, TextTooLong, TextEmpty,
-            TextNotSendable, ValidityOutOfRange, NoAgreement, CentreMissing, Unavailable,
+            TextNotSendable, ValidityOutOfRange, ServiceMissing, NoAgreement, CentreMissing, Unavailable,
         ),
         body={"from": "+441632960100", "to": "+441632960123", "text": "Your table is ready."},
     ),
@@ -202,7 +221,7 @@ async def send_message(
 
     wish = Wish(
         redaction=data.redaction, validity_s=data.validity_seconds, credential=here.principal.credential,
-        with_row=remember,
+        with_row=remember, service=ServiceId.parse(data.service) if data.service is not None else None,
     )  # fmt: skip
     sender = _sender(data.sender) if data.sender is not None else None
     message = await here.parts.outbox.send(account, sender=sender, recipient=Party(data.to), text=data.text, wish=wish)
@@ -274,8 +293,11 @@ async def get_message_settings(here: Here) -> MessageSettings:
 
 @put(
     "/v1/message-settings",
-    **operation("put-message-settings", "Messages", Scope.CONFIGURE, summary="Say how messages are treated"),
-)
+    **operation(
+        "put-message-settings", "Messages", Scope.CONFIGURE, summary="Say how messages are treated",
+        raises=(RetentionClassUnnamed,),
+    ),
+)  # fmt: skip
 async def put_message_settings(here: Here, data: JSONBody[MessageSettings]) -> MessageSettings:
     """Replaces all of them, for messages accepted or received from now on; words are compared without case."""
     words = {
@@ -286,9 +308,10 @@ async def put_message_settings(here: Here, data: JSONBody[MessageSettings]) -> M
         raise Malformed("a word has 1 to 40 characters once it is written plainly, as words are compared")
     chosen = configured.MessageSettings(
         redaction=data.redaction, stop_reply=data.stop_reply, start_reply=data.start_reply, help_reply=data.help_reply,
-        **words,
+        retention_class=data.retention_class, **words,
     )  # fmt: skip
     async with here.parts.database.account(here.account) as connection:
+        await require_class(connection, here.account, data.retention_class)
         await configured.put_settings(connection, here.account, chosen, at=here.parts.clock.now())
     return _settings_seen(chosen)
 
@@ -334,8 +357,8 @@ def _seen(row: StoredRecord, standing: Standing | None) -> MessageSeen:
         expires_at=standing.expires_at if standing and plain["direction"] == "out" else None,
         encoding=plain["encoding"], segments=plain["segments"],
         segments_missing=standing.segments_missing if standing else 0, redaction=Redaction(plain["redaction"]),
-        redacted_at=standing.redacted_at if standing else None, due_on=row.due_day.date,
-        commitment=base64_text(row.commitment), restricted=row.restricted,
+        redacted_at=standing.redacted_at if standing else None, retention_class=row.retention_class,
+        due_on=row.due_day.date, commitment=base64_text(row.commitment), restricted=row.restricted,
     )  # fmt: skip
 
 
@@ -343,5 +366,5 @@ def _settings_seen(found: configured.MessageSettings) -> MessageSettings:
     return MessageSettings(
         redaction=found.redaction, stop_words=list(found.stop_words), start_words=list(found.start_words),
         help_words=list(found.help_words), stop_reply=found.stop_reply, start_reply=found.start_reply,
-        help_reply=found.help_reply,
+        help_reply=found.help_reply, retention_class=found.retention_class,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -18,6 +19,7 @@ from sealwire.custody.lifecycle import RecordErased, RecordMissing
 from sealwire.custody.requests import IndexRebuilding, acting, workflow
 from sealwire.custody.requests.carrying import carry_out
 from sealwire.custody.requests.finding import IdentifierMalformed
+from sealwire.custody.requests.notices import notices_of
 from sealwire.custody.requests.workflow import (
     ExtendedBefore,
     Extension,
@@ -34,9 +36,11 @@ from sealwire.doors.api.fields import IdempotencyKey, Moment, MomentOrNull, Next
 from sealwire.doors.api.idempotency import REPLAYED, IdempotencyConflict, IdempotencyKeyMalformed, Once
 from sealwire.doors.api.pagination import LIMIT_DEFAULT, Cursor, Limit, Position, cut_page, read_cursor
 from sealwire.doors.api.parts import Here, Visit
+from sealwire.doors.api.previews import ErasurePreview, preview_of
 from sealwire.doors.api.problems import CursorMalformed, IdMalformed
 from sealwire.doors.api.subject_answers import AnswerRefused, RecipientNeeded, stream_answer, stream_archive
 from sealwire.doors.api.subject_bodies import NewSubjectRequest, details_of
+from sealwire.doors.api.subject_notices import NoticeSeen, Telling, notice_seen
 from sealwire.errors import Malformed, Unavailable
 from sealwire.governance.principals import NotPermitted, Scope
 from sealwire.vocabulary import SubjectRequestId
@@ -74,6 +78,10 @@ class SubjectRequestSeen(msgspec.Struct, kw_only=True):
     erasures: Annotated[
         list[str], Meta(description="Erasures made for it.", examples=[["ers_5f0c1e2d9a7b4c6e8f10213243546576"]])
     ]
+    notices: Annotated[
+        list[NoticeSeen],
+        Meta(description="Once done: who received such data and is told of it (GDPR Art. 19). Of one request only."),
+    ] = msgspec.field(default_factory=list)
 
 
 class SubjectRequestPage(msgspec.Struct, kw_only=True):
@@ -81,27 +89,6 @@ class SubjectRequestPage(msgspec.Struct, kw_only=True):
 
     items: list[SubjectRequestSeen]
     next_cursor: NextCursor
-
-
-class KeptByLaw(msgspec.Struct, kw_only=True):
-    """What a law keeps, and what stays of it."""
-
-    category: Annotated[str, Meta(examples=["billing-record"])]
-    records: Annotated[int, Meta(examples=[3])]
-    ground: Annotated[str, Meta(examples=[acting.BY_LAW])]
-
-
-class ErasurePreview(msgspec.Struct, kw_only=True):
-    """What erasing this person would do, counted by category."""
-
-    erased: Annotated[dict[str, int], Meta(description="Destroyed whole.", examples=[{"message-content": 4}])]
-    without_the_person: Annotated[
-        dict[str, int], Meta(description="Stays for another party, without this one.", examples=[{"call-record": 2}])
-    ]
-    held: Annotated[
-        dict[str, int], Meta(description="Restricted or under a legal hold: stays.", examples=[{"recording": 1}])
-    ]
-    kept_by_law: list[KeptByLaw]
 
 
 class Advance(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -193,8 +180,8 @@ async def list_subject_requests(
     **operation("get-subject-request", "Subject requests", Scope.READ, summary="Look at a request", raises=NAMED),
 )
 async def get_subject_request(here: Here, request_id: RequestPath) -> SubjectRequestSeen:
-    """Its state, its deadline, and what was counted."""
-    return _seen(here, await _named(here, request_id))
+    """Its state, its deadline, what was counted, and who is told of it."""
+    return await _seen_whole(here, id_in_address(SubjectRequestId, request_id))
 
 
 @post(
@@ -210,12 +197,7 @@ async def preview_subject_request(here: Here, request_id: RequestPath) -> Erasur
     """
     found = await _named(here, request_id)
     seen = await acting.preview(here.parts.custody, here.principal, found)
-    return ErasurePreview(
-        erased=dict(seen.erased), without_the_person=dict(seen.without_the_person), held=dict(seen.held),
-        kept_by_law=[
-            KeptByLaw(category=name, records=records, ground=acting.BY_LAW) for name, records in seen.by_law.items()
-        ],
-    )  # fmt: skip
+    return preview_of(seen)
 
 
 @post(
@@ -236,13 +218,13 @@ async def advance_subject_request(here: Here, request_id: RequestPath, data: JSO
     found = await _named(here, request_id)
     if State(data.to) is State.DONE:
         settings = here.parts.settings
-        await carry_out(here.parts.custody, here.principal, found, backup_cycle_days=settings.backup_cycle_days)
-        return _seen(here, await _found(here, found.request))
-    async with here.parts.database.account(here.account) as connection:
-        locked = await workflow.lock(connection, here.account, found.request)
-        moved = locked.stepped(State(data.to), now=here.parts.clock.now())
-        await workflow.put(connection, moved, by=here.principal, clock=here.parts.clock)
-    return _seen(here, moved)
+        await carry_out(
+            here.parts.custody, here.principal, found, backup_cycle_days=settings.backup_cycle_days,
+            on_done=Telling(here),
+        )  # fmt: skip
+        return await _seen_whole(here, found.request)
+    now = here.parts.clock.now()
+    return await _moved(here, request_id, lambda locked: locked.stepped(State(data.to), now=now))
 
 
 @post(
@@ -255,15 +237,11 @@ async def advance_subject_request(here: Here, request_id: RequestPath, data: JSO
 )  # fmt: skip
 async def extend_subject_request(here: Here, request_id: RequestPath, data: JSONBody[Extend]) -> SubjectRequestSeen:
     """Once, and with the reason, which the person must be told within the first month (GDPR Art. 12(3))."""
-    wanted, settings = id_in_address(SubjectRequestId, request_id), here.parts.settings
-    async with here.parts.database.account(here.account) as connection:
-        locked = await workflow.lock(connection, here.account, wanted)
-        moved = locked.extended(
-            data.reason, months=settings.subject_request_months, extra=settings.subject_request_months_more,
-            now=here.parts.clock.now(),
-        )  # fmt: skip
-        await workflow.put(connection, moved, by=here.principal, clock=here.parts.clock)
-    return _seen(here, moved)
+    settings, now = here.parts.settings, here.parts.clock.now()
+    months, extra = settings.subject_request_months, settings.subject_request_months_more
+    return await _moved(
+        here, request_id, lambda locked: locked.extended(data.reason, months=months, extra=extra, now=now)
+    )
 
 
 @post(
@@ -276,12 +254,8 @@ async def extend_subject_request(here: Here, request_id: RequestPath, data: JSON
 )  # fmt: skip
 async def refuse_subject_request(here: Here, request_id: RequestPath, data: JSONBody[Refuse]) -> SubjectRequestSeen:
     """With the reason, which the person must be told, and that they may complain (GDPR Art. 12(4))."""
-    wanted = id_in_address(SubjectRequestId, request_id)
-    async with here.parts.database.account(here.account) as connection:
-        locked = await workflow.lock(connection, here.account, wanted)
-        moved = locked.refused(data.reason, now=here.parts.clock.now())
-        await workflow.put(connection, moved, by=here.principal, clock=here.parts.clock)
-    return _seen(here, moved)
+    now = here.parts.clock.now()
+    return await _moved(here, request_id, lambda locked: locked.refused(data.reason, now=now))
 
 
 @get(
@@ -314,6 +288,17 @@ async def archive_subject_request(here: Here, request_id: RequestPath) -> Stream
     return await stream_archive(here, await _named(here, request_id))
 
 
+async def _moved(
+    here: Visit, request_id: str, move: Callable[[workflow.Request], workflow.Request]
+) -> SubjectRequestSeen:
+    """The request after this step, which nobody else takes at the same time."""
+    wanted = id_in_address(SubjectRequestId, request_id)
+    async with here.parts.database.account(here.account) as connection:
+        moved = move(await workflow.lock(connection, here.account, wanted))
+        await workflow.put(connection, moved, by=here.principal, clock=here.parts.clock)
+    return _seen(here, moved)
+
+
 async def _named(here: Visit, request_id: str) -> workflow.Request:
     return await _found(here, id_in_address(SubjectRequestId, request_id))
 
@@ -321,6 +306,14 @@ async def _named(here: Visit, request_id: str) -> workflow.Request:
 async def _found(here: Visit, request: SubjectRequestId) -> workflow.Request:
     async with here.parts.database.account(here.account) as connection:
         return await workflow.find(connection, here.account, request)
+
+
+async def _seen_whole(here: Visit, request: SubjectRequestId) -> SubjectRequestSeen:
+    """With its recipients."""
+    async with here.parts.database.account(here.account) as connection:
+        found = await workflow.find(connection, here.account, request)
+        notices = await notices_of(connection, here.account, request)
+    return msgspec.structs.replace(_seen(here, found), notices=[notice_seen(notice) for notice in notices])
 
 
 def _position(request: workflow.Request) -> Position:
