@@ -171,6 +171,17 @@ class Passing:
         await self.town.night()
         return f"Somebody sets the clock {days} days wrong for a night, then right again."
 
+    async def start_with_a_wrong_clock(self, days: int) -> str:
+        """Nobody has looked at the clock, so nobody confirms it: a start alone makes no clock right."""
+        usable = self.usable()
+        for wrong in (days, -days):
+            await self.town.stop()
+            self.town.clock.set_by(days=wrong)
+            await self.town.start()
+            await self.town.night()
+            assert self.usable() == usable, "a backup was destroyed by a clock that was wrong at the start"
+        return f"Everything is started with a clock {days} days wrong, and again when it is right."
+
     def usable(self) -> list[int]:
         """The backups whose cycle has not ended."""
         there = {file.parent.name for file in self.town.settings.backups_dir.glob("*/manifest.json")}

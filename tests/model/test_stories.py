@@ -103,6 +103,17 @@ def test_a_clock_that_jumped_ends_no_hold_and_no_backup(town: Town, runner: asyn
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("wrong", ["set_clock_wrong 400", "start_with_a_wrong_clock 400"])
+def test_a_wrong_clock_ends_no_grace_no_day_and_no_backup(town: Town, runner: asyncio.Runner, wrong: str) -> None:
+    """Neither one that jumps nor one that was wrong already when everything started."""
+    kept = [
+        "keep_call A, one, two, recorded=True, retention_class=0",
+        "keep_call B, one, three, recorded=True, retention_class=0",
+    ]
+    runner.run(_told(town, [*kept, "close A, 30", "back_up wants_base=True", wrong, "stay A", "wait 1"]))
+
+
+@pytest.mark.slow
 def test_a_person_is_forgotten_while_their_request_is_held(town: Town, runner: asyncio.Runner) -> None:
     kept = "keep_call A, one, two, recorded=True, retention_class=0"
     acts = ["restrict A, three, 30", "hold A, ['request 1'], [('subject-request', 0, life.promise.today)], days=30"]

@@ -12,7 +12,7 @@ from sealwire.custody.backups.refusals import BackupDamaged
 from sealwire.custody.backups.restore import scratch_instance
 from sealwire.custody.backups.sealing import backup_key
 from sealwire.custody.backups.take import take
-from sealwire.custody.backups.target import Target
+from sealwire.custody.backups.target import PART_BYTES, Target
 from sealwire.custody.backups.unpack import find_source, unpacked, verify_chain
 from sealwire.ground.objects.s3 import Bucket, S3Objects
 from sealwire.ground.objects.seaweed import Seaweed, turn_on_versions
@@ -76,3 +76,28 @@ async def test_a_chain_in_a_bucket_restores_is_refused_when_spoilt_and_leaves_no
     for file in ("contents.age", "postgres.tar.age", "manifest.json"):
         left = [each async for each in bucket.versions(f"sealwire/{chain.members[0].name}/{file}")]
         assert left == [], "a version outlives the backup"
+
+
+async def test_what_was_uploaded_of_a_pack_that_failed_half_way_is_aborted_whatever_its_number(
+    house: House, store: Seaweed
+) -> None:
+    target, bucket = (
+        Target.open(WHERE, house.settings),
+        S3Objects(Bucket(store.endpoint, BUCKET, store.credentials[BUCKET])),
+    )
+    name = "20260101T000000Z-00aaaaaa"
+
+    async def unfinished() -> list[str]:
+        return [key async for _, key, _ in bucket._uploads(f"sealwire/{name}/")]
+
+    def fail_half_way() -> None:
+        with target.writing(f"{name}/objects-00007.tar.age") as out:
+            for _ in range(3):
+                out.write(bytes(PART_BYTES))
+            raise RuntimeError("the third part")
+
+    with pytest.raises(RuntimeError, match="third part"):
+        fail_half_way()
+    assert await unfinished() == [f"sealwire/{name}/objects-00007.tar.age"]
+    assert target.remove(name) == 0
+    assert await unfinished() == []

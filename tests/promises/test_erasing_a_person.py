@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
 
 from sealwire.custody import erasure as erasing
 from sealwire.custody.categories import CallRecord, OptOut, category_of
-from sealwire.custody.lifecycle import RecordErased
+from sealwire.custody.lifecycle import Kept, RecordErased
 from sealwire.custody.requests import acting, records_of_number
 from sealwire.custody.requests.workflow import Kind, State
 from sealwire.doors.bench.scratch import Scratch
@@ -88,6 +90,52 @@ async def test_what_the_person_did_themselves_is_destroyed(scratch: Scratch) -> 
     for kept in (called, wrote):
         with pytest.raises(RecordErased):
             await custody.open(scratch.principal, [kept.record], purpose=SERVICE)
+
+
+async def test_what_comes_while_a_person_is_erased_goes_too(scratch: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+    person, came = "+441632960341", list[Kept]()
+    first = await call_between(scratch, person, OTHER)
+    _comes_after_each_search(scratch, monkeypatch, person, came, at_most=1)
+    request, _ = await erase(scratch, person)
+    assert len(came) == 1
+    for kept in (first, *came):
+        with pytest.raises(RecordErased):
+            await scratch.custody.open(scratch.principal, [kept.record], purpose=SERVICE)
+    after = await as_it_is(scratch, request)
+    assert (after.state, (after.counts or {})["erased"]) == (State.DONE, 2)
+
+
+async def test_a_request_is_not_done_while_more_and_more_comes(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, came = "+441632960342", list[Kept]()
+    await call_between(scratch, person, OTHER)
+    await until_indexed(scratch)
+    request = await request_of(scratch, Kind.ERASURE, person)
+    with monkeypatch.context() as patch:
+        _comes_after_each_search(scratch, patch, person, came, at_most=100)
+        with pytest.raises(acting.StillComing):
+            await acting.erase_person(scratch.custody, scratch.principal, request, backup_cycle_days=28)
+    again = await as_it_is(scratch, request)
+    assert again.state is not State.DONE
+    await acting.erase_person(scratch.custody, scratch.principal, again, backup_cycle_days=28)
+    assert (await as_it_is(scratch, request)).state is State.DONE
+    assert await records_of_number(scratch.custody, scratch.principal, E164(person), purpose=ASKED) == []
+
+
+def _comes_after_each_search(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch, person: str, came: list[Kept], *, at_most: int
+) -> None:
+    """Somebody calls just when everything about this person was found."""
+    found = acting.sorted_pages
+
+    async def found_and_then_called(*given: Any, **named: Any) -> AsyncIterator[Any]:
+        async for batch in found(*given, **named):
+            yield batch
+        if len(came) < at_most:
+            came.append(await call_between(scratch, person, OTHER))
+
+    monkeypatch.setattr(acting, "sorted_pages", found_and_then_called)
 
 
 async def test_the_preview_says_beforehand_what_becomes_of_what(scratch: Scratch) -> None:

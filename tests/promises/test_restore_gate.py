@@ -157,6 +157,12 @@ def files(folder: Path) -> list[Path]:
 async def test_a_restored_cloud_erases_again_counts_what_is_lost_and_its_log_goes_on(story: Story) -> None:
     settings = await story.put_back("restored")
     assert pending(settings) is not None
+    outlived = [path.relative_to(story.old.objects_dir) for path in files(story.old.objects_dir)]
+    late = [path for path in outlived if not (settings.objects_dir / path).exists()]
+    assert late, "the call that came after the backup left no object"
+    for path in late:  # as on an S3, which the loss of the database does not touch
+        (settings.objects_dir / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(story.old.objects_dir / path, settings.objects_dir / path)
     await require_reconciled(settings, story)
     assert {path.name for path in settings.backups_dir.iterdir()} == {story.backup.folder.name}
 

@@ -51,14 +51,15 @@ class Remover:
         self._touched.add(category.code)
         where = (account.value, day.retention_class, day.day)
         async with self._database.account(account) as connection:
-            span = await connection.fetchrow(statements(category).slots_of_day, *where)
-            if span["records"]:
+            slot = await connection.fetchval(statements(category).next_slot, *where, 0)
+            if slot is not None:
                 await connection.execute(queries.sort_in_memory)
                 await connection.execute(statements(category).bury_day, *where, erasure.value)
-        if span["records"]:
-            step = max((span["last"] - span["first"] + 1) * DAY_BATCH // span["records"], 1)
-            for first in range(span["first"], span["last"] + 1, step):
-                await self._remove_slots(account, category, day, first, first + step)
+        while slot is not None:
+            end = slot + DAY_BATCH
+            await self._remove_slots(account, category, day, slot, end)
+            async with self._database.account(account) as connection:
+                slot = await connection.fetchval(statements(category).next_slot, *where, end)
         async with self._database.account(account) as connection:
             of_day = (account.value, day.category, day.retention_class, day.day)
             await connection.execute(queries.remove_index_day, *of_day)

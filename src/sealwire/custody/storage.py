@@ -205,8 +205,10 @@ RETURNING r.record_id"""),
 SELECT $$1, custody.chunk_of(record_id), $$3, $code, $$2, $$4, array_agg(record_id), string_agg(commitment, '')
 FROM custody.$table r WHERE account_id = $$1 AND retention_class = $$2 AND day = $$3 AND NOT $held_record
 GROUP BY 2 ON CONFLICT DO NOTHING"""),
-    "slots_of_day": Template("""SELECT min(slot) AS first, max(slot) AS last, count(*) AS records FROM custody.$table r
+    "records_of_day": Template("""SELECT count(*) FROM custody.$table
 WHERE account_id = $$1 AND retention_class = $$2 AND day = $$3"""),
+    "next_slot": Template("""SELECT slot FROM custody.$table
+WHERE account_id = $$1 AND retention_class = $$2 AND day = $$3 AND slot >= $$4 ORDER BY slot LIMIT 1"""),
     "objects_of_slots": Template("""SELECT record_id$object FROM custody.$table r WHERE account_id = $$1
 AND retention_class = $$2 AND day = $$3 AND slot >= $$4 AND slot < $$5 AND NOT $held_record"""),
     "remove_slots": Template("""DELETE FROM custody.$table r WHERE account_id = $$1
@@ -271,7 +273,8 @@ class Statements:
     reseal: str
     seen: str
     bury_day: str
-    slots_of_day: str
+    records_of_day: str
+    next_slot: str
     objects_of_slots: str
     remove_slots: str
     owed: str

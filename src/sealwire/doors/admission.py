@@ -16,7 +16,7 @@ import asyncpg
 from sealwire.config import Settings
 from sealwire.custody.categories import CATALOGUE, standard_periods
 from sealwire.custody.lifecycle import KeeperClient, keeper_client
-from sealwire.custody.retention.policy import load_policy
+from sealwire.custody.retention.policy import policy_of
 from sealwire.evidence.client import SequencerClient
 from sealwire.evidence.leaves import LeafClass
 from sealwire.ground import diagnostics
@@ -31,7 +31,7 @@ ROWS_VERSION = 2
 
 async def admit_new_categories(settings: Settings, dsn: str, clock: Clock) -> None:
     """Run while keeper and sequencer are up and nobody keeps anything; safe to repeat, and to be cut off."""
-    policy = load_policy(settings.retention_policy).periods()
+    policy = policy_of(settings).periods()
     fingerprint = sha256(json.dumps([ROWS_VERSION, standard_periods()], sort_keys=True).encode()).hexdigest()
     note = settings.data_dir / "admitted-categories"
     if note.exists() and note.read_text().strip() == fingerprint:

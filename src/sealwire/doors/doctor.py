@@ -16,7 +16,7 @@ from sealwire.custody.backups.presence import outlived
 from sealwire.custody.keys import effaceability
 from sealwire.custody.keys.client import KeeperClient, KeeperStatus
 from sealwire.custody.keys.holding.recoverable import recoverability
-from sealwire.custody.retention.policy import load_policy
+from sealwire.custody.retention.policy import policy_of
 from sealwire.doors import doctor_settings
 from sealwire.doors.findings import Finding, State, is_running
 from sealwire.doors.platform import unsupported
@@ -242,7 +242,7 @@ def removal(settings: Settings) -> Finding:
 
 def retention(settings: Settings) -> Finding:
     """Whether what is due went in its night, and whether the policy of retention can be used."""
-    load_policy(settings.retention_policy)
+    policy_of(settings)
     if not is_running(settings):
         return Finding("retention", State.FINE, "Nothing expires while the cloud is not running.")
     accounts, days = asyncio.run(_nights_missed(settings))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from sealwire.config import Settings
+from sealwire.custody.backups.apart import require_apart
 from sealwire.custody.backups.gate import require_ledger
 from sealwire.custody.backups.restore import remove_left_over
 from sealwire.doors import readiness
@@ -110,6 +111,7 @@ class Cloud:
         self._folder.take()
         try:
             self._require_readiness()
+            require_apart(self.settings)
             self._tidy()
             self.certificates = local_certificates(self.settings, clock=self._clock)
             self._on_step("database")

@@ -154,15 +154,24 @@ class Worker:
         while await self._eraser.remove_pending():
             pass
 
+    async def _must_wait(self) -> bool:
+        """Whether nothing may end by the clock: it jumped, or the keeper, which knows when it last ran, doubts it."""
+        if self._clock_watch.is_suspect():
+            return True
+        if (await self._keeper.status()).clock_trusted:
+            return False
+        diagnostics.event("clock.doubted-by-keeper")
+        return True
+
     async def _close(self) -> bool:
-        if self._clock_watch.is_suspect():  # a clock that was set ahead must not end anybody's grace
+        if await self._must_wait():  # a clock that was set ahead must not end anybody's grace
             return False
         is_unfinished = await self._closer.make_due_unreadable()
         self._wakes[CLEAR].set()
         return is_unfinished
 
     async def _end_holds(self) -> bool:
-        if self._clock_watch.is_suspect():  # nor a hold: one that begins to end does not begin again
+        if await self._must_wait():  # nor a hold: one that begins to end does not begin again
             return False
         return await self._holds.run()
 
@@ -172,7 +181,9 @@ class Worker:
     async def _expire(self) -> None:
         cycle = self._settings.backup_cycle_days
         await settle_all(self._database, self._keeper)
-        if await expire_due(self._database, self._clock, backup_cycle_days=cycle, watch=self._clock_watch):
+        if not await self._must_wait() and await expire_due(
+            self._database, self._clock, backup_cycle_days=cycle, watch=self._clock_watch
+        ):
             self._wakes[ERASE].set()
         if removed := await remove_left_over(self._database, self._objects, self._clock):
             diagnostics.event("media.left-over-removed", objects=removed)
@@ -183,7 +194,7 @@ class Worker:
         await drop_old_requests(self._database, before=self._clock.now() - REQUESTS_KEPT)
 
     async def _end_backups(self) -> None:
-        if self._clock_watch.is_suspect():  # nor destroy a backup before its cycle ends
+        if await self._must_wait():  # nor destroy a backup before its cycle ends
             return
         await end_backups(self._settings, self._database, self._clock)
         await asyncio.to_thread(destroy_old_leaves, self._settings, self._clock)

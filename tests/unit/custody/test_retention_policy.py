@@ -10,10 +10,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sealwire.config import Settings
 from sealwire.custody import register
 from sealwire.custody.categories import BY_NAME, CATALOGUE, standard_periods
 from sealwire.custody.retention.periods import PeriodNotYours, PeriodOutOfBounds, Wanted, refuse_outside
-from sealwire.custody.retention.policy import Bounds, Policy, RetentionPolicyRefused, load_policy, parse_policy
+from sealwire.custody.retention.policy import (
+    Bounds,
+    Policy,
+    RetentionPolicyRefused,
+    load_policy,
+    parse_policy,
+    policy_of,
+)
 from sealwire.doors.api.resources.instructions import EXAMPLE_NOTE, EXAMPLE_VKEY
 from sealwire.governance.instructions.text import InstructionMalformed, parse_instruction
 from sealwire_sdk.instructions import InstructionKey, sign_instruction
@@ -145,3 +153,20 @@ def test_the_register_names_the_article_of_each_role_and_every_reason() -> None:
         assert dict(entry.in_the_clear) == {field.name: field.reason for field in category.plain_fields}
         assert set(entry.personal_data) == {field.name for field in category.sealed_fields}
     assert len(register.privacy_table(Policy())) == len(CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    ("country", "days", "is_lawful"),
+    [("DE", 2921, False), ("DE", 2922, True), ("GB", 2192, True), ("FR", 2922, False), ("FR", 3653, True)],
+)
+def test_invoices_are_never_kept_for_less_than_the_statute_of_the_operators_country(
+    tmp_path: Path, country: str, days: int, is_lawful: bool
+) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(f"format = 1\n[billing-record]\ndefault = {days}\nmin = {days}\nmax = 4015\n")
+    settings = Settings(data_dir=tmp_path, country=country, retention_policy=str(file))
+    if is_lawful:
+        assert policy_of(settings).periods()["3/0"] == days
+    else:
+        with pytest.raises(RetentionPolicyRefused, match=r"\[billing-record\].*statutory periods asks for"):
+            policy_of(settings)

@@ -45,6 +45,19 @@ async def test_a_keeper_started_with_a_clock_far_ahead_destroys_and_grants_nothi
     await right.close()
 
 
+async def test_no_account_is_closed_by_a_keeper_that_doubts_its_clock(tmp_path: Path) -> None:
+    account = await closed_keeper(tmp_path)
+    keeper = await open_keeper(tmp_path, clock_after(400))
+    with pytest.raises(ClockFarAhead):
+        await keeper.erase(account, erasure="ers_1", leaves=[], close_keeping=[3], confirmed=True)
+    await keeper.close()
+    right = await open_keeper(tmp_path, TestClock(NOON))
+    assert right.load(account).tree.holds(CALLS.node)
+    await right.erase(account, erasure="ers_1", leaves=[], close_keeping=[3], confirmed=True)
+    assert not right.load(account).tree.holds(CALLS.node)
+    await right.close()
+
+
 async def test_an_erasure_under_a_clock_far_ahead_does_not_make_it_trusted_at_the_next_start(tmp_path: Path) -> None:
     account = await closed_keeper(tmp_path)
     keeper = await open_keeper(tmp_path, clock_after(12 * 365))

@@ -109,5 +109,4 @@ async def day_goes(owner: Any, account: AccountId, day: DayPath) -> bool:
     if held["is_whole"] or held["is_to_be_marked"]:
         return not held["is_whole"]
     where = (account.value, day.retention_class, day.day)
-    span = await owner.fetchrow(statements(BY_CODE[day.category]).slots_of_day, *where)
-    return bool(span["records"] > held["records"])
+    return bool(await owner.fetchval(statements(BY_CODE[day.category]).records_of_day, *where) > held["records"])

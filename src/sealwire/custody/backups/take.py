@@ -38,6 +38,7 @@ import msgspec
 import sealwire
 from sealwire.config import Settings
 from sealwire.custody.backups import manifest as papers
+from sealwire.custody.backups.apart import require_apart
 from sealwire.custody.backups.chain import continued, header_of
 from sealwire.custody.backups.owed import MADE, owe, owed, settle
 from sealwire.custody.backups.packing import object_names, pack_object
@@ -144,6 +145,7 @@ async def _make(
     effaceability_class: str,
 ) -> tuple[Path, papers.Manifest]:
     where, cluster = target or settings.backup_target or str(settings.backups_dir), Cluster(settings)
+    require_apart(settings, where)
     key = backup_key(settings, may_make=True)
     await asyncio.to_thread(remove_unfinished, settings)  # (1)
     name = _named(settings, made_at)

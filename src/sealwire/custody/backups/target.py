@@ -96,7 +96,8 @@ class Target:
                     obstore.delete(self._store, name)
             if self._bucket is not None:
                 begun = [f"{prefix}/{file}" for file in _BEGUN_FIRST]
-                self._bucket.destroy([f"{self._prefix}/{name}".lstrip("/") for name in [*names, *begun]])
+                below = f"{self._prefix}/{prefix}/".lstrip("/")
+                self._bucket.destroy([f"{self._prefix}/{name}".lstrip("/") for name in [*names, *begun]], below=below)
         return len(names)
 
     def _flush(self, name: str) -> None:
@@ -123,11 +124,12 @@ class _Versions(S3Objects):
     def check_name(name: str) -> None:
         """Names of backups have dots in them, which those of objects have not."""
 
-    def destroy(self, names: Sequence[str]) -> None:
-        """Remove these for good; blocks, on a loop of its own."""
+    def destroy(self, names: Sequence[str], *, below: str) -> None:
+        """Remove these for good, and uploads of any name below a prefix; blocks, on a loop of its own."""
 
         async def each() -> None:
-            for name in names:
+            unfinished = {key async for _, key, _ in self._uploads(below)}
+            for name in dict.fromkeys([*names, *sorted(unfinished)]):
                 await self.delete(name)
 
         with ThreadPoolExecutor(1) as thread:

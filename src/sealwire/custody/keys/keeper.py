@@ -205,12 +205,15 @@ class Keeper(Upkeep):
 
         With `due_only`, NotDue unless all of it is past due by the keeper's own calendar. HoldersPending while a
         holder has not signed: ask again. ConfirmationNeeded when it is much and neither due nor `confirmed`.
+        ClockSuspect for a whole account while the clock is doubted.
         """
         keys = self.load(account)
         if due_only:
             if close_keeping is not None:
                 raise NotDue
             keys.require_past_due([*days, *leaves], self.calendar.today())
+        elif close_keeping is not None:
+            self.calendar.today()  # its grace ended by a clock, so not by one that is doubted
         request = Erasing.checked(account, erasure, leaves, days, close_keeping)
         root = paths_root(request.texts())
         if (receipts := self.companions.pending.known(erasure, root)) is not None:

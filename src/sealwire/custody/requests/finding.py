@@ -16,7 +16,7 @@ from uuid import UUID
 
 from sealwire.custody.categories import BY_CODE, Category
 from sealwire.custody.holds.book import left_of_gone_days
-from sealwire.custody.index import index_bucket
+from sealwire.custody.index import index_bucket, index_buckets
 from sealwire.custody.lifecycle import Custody
 from sealwire.custody.sealing.envelope import lookup_commitment
 from sealwire.custody.storage import statements
@@ -112,7 +112,8 @@ async def search(custody: Custody, principal: Principal, person: Party, *, purpo
 
 async def count_tokens(connection: Connection, account: AccountId, day_of: dict[bytes, int]) -> dict[bytes, int]:
     """How many records each of these tokens leads to now; IndexRebuilding when that cannot be said."""
-    rows = await connection.fetch(_queries.counts_of_tokens, account.value, list(day_of), list(day_of.values()))
+    tokens, days = list(day_of), list(day_of.values())
+    rows = await connection.fetch(_queries.counts_of_tokens, account.value, tokens, days, index_buckets(account, days))
     await _require_whole(connection)  # the database may have crashed since we looked
     return {row["token"]: row["records"] for row in rows}
 
@@ -151,7 +152,9 @@ async def _of_large(custody: Custody, found: Search, token: bytes) -> AsyncItera
 async def _of_small(custody: Custody, found: Search, tokens: list[bytes]) -> Page:
     account, days = found.account, [found.day_of[token] for token in tokens]
     async with custody.database.account(account) as connection:
-        rows = await connection.fetch(_queries.records_of_tokens, account.value, tokens, days)
+        rows = await connection.fetch(
+            _queries.records_of_tokens, account.value, tokens, days, index_buckets(account, days)
+        )
         await _require_whole(connection)
     return await _page(custody, account, rows)
 

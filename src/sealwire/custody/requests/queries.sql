@@ -2,14 +2,16 @@
 SELECT w.token, c.records -- one probe of one partition for each token; a join was planned as a hash of the whole index
 FROM (SELECT token, custody.index_bucket($1, day) AS bucket FROM unnest($2::bytea[], $3::integer[]) AS u (token, day)) w
 CROSS JOIN LATERAL (SELECT count(*) AS records FROM custody.blind_index i
-                    WHERE i.account_id = $1 AND i.bucket = w.bucket AND i.token = w.token) c
+                    WHERE i.account_id = $1 AND i.bucket = w.bucket AND i.bucket = ANY($4::smallint[])
+                      AND i.token = w.token) c -- the list again, so that only its partitions are planned for
 WHERE c.records > 0
 
 -- name: records_of_tokens
 SELECT i.category, i.record_id
 FROM (SELECT token, custody.index_bucket($1, day) AS bucket FROM unnest($2::bytea[], $3::integer[]) AS u (token, day)) w
 CROSS JOIN LATERAL (SELECT category, record_id FROM custody.blind_index i
-                    WHERE i.account_id = $1 AND i.bucket = w.bucket AND i.token = w.token OFFSET 0) i
+                    WHERE i.account_id = $1 AND i.bucket = w.bucket AND i.bucket = ANY($4::smallint[])
+                      AND i.token = w.token OFFSET 0) i
 ORDER BY i.category, i.record_id
 
 -- name: page_of_token

@@ -9,7 +9,7 @@ from sealwire.custody.holds.book import Kind as HoldKind
 from sealwire.custody.holds.book import Reason
 from sealwire.custody.holds.ritual import HoldRitual, NewHold
 from sealwire.custody.lifecycle import Custody
-from sealwire.custody.requests.acting import NothingHeld, asked, close
+from sealwire.custody.requests.acting import NothingHeld, StillComing, asked, close
 from sealwire.custody.requests.answering import PURPOSE
 from sealwire.custody.requests.finding import pages, roles_of, search
 from sealwire.custody.requests.notices import OnDone, nothing_else
@@ -54,6 +54,8 @@ async def restrict(
         holds.append(await _hold(ritual, custody, principal, new, waiting))
     if not holds:
         raise NothingHeld
+    if (await search(custody, principal, person, purpose=PURPOSE)).differs(found):
+        raise StillComing("records about this person came or went while theirs were restricted; ask again for the rest")
     counts = {"restricted": held + len(waiting), "holds": [str(hold) for hold in holds], "complete": True}
     await close(custody, principal, request, counts=counts, on_done=on_done)
     return holds

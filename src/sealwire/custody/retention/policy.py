@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sealwire.config import Settings
 from sealwire.custody.categories import AUDIT_CODE, BY_CODE, BY_NAME, CATALOGUE, Category, standard_periods
 from sealwire.errors import Malformed
+from sealwire.governance.billing.statutory import StatutoryPeriod, load_statutory, period_of
 
 FORMAT = 1
 _HEAD = {"format"}
@@ -43,6 +45,16 @@ class Policy:
         standard = Bounds(declared.days_default, declared.days_min, declared.days_max)
         return self._chosen.get(category.code, standard)
 
+    def require_lawful(self, period: StatutoryPeriod) -> None:
+        """RetentionPolicyRefused where the file would let invoices go before the statute of this country does."""
+        for code, bounds in self._chosen.items():
+            if BY_CODE[code].survives_closure and min(bounds.days_min, bounds.days_default) < period.days:
+                raise RetentionPolicyRefused(
+                    f"retention policy, [{BY_CODE[code].name}]: the table of statutory periods asks for {period.years} "
+                    f"years in [{period.country}]; set min to {period.days} days or more, or correct `country` or "
+                    "`statutory`"
+                )
+
     def periods(self) -> dict[str, int]:
         """The periods of a new account, keyed `category/class`, as the keeper enforces them."""
         return standard_periods() | {f"{code}/0": bounds.days_default for code, bounds in self._chosen.items()}
@@ -58,6 +70,13 @@ def load_policy(file: str = "") -> Policy:
         raise RetentionPolicyRefused(
             "the retention policy cannot be read; check the setting `retention_policy`"
         ) from None
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The policy that the settings name, held against the statute of the operator's country."""
+    policy = load_policy(settings.retention_policy)
+    policy.require_lawful(period_of(load_statutory(settings.statutory), settings.country))
+    return policy
 
 
 def parse_policy(text: str) -> Policy:
@@ -101,4 +120,6 @@ def name_of(code: int) -> str:
     return "evidence-payload" if code == AUDIT_CODE else BY_CODE[code].name
 
 
-__all__ = ["CATALOGUE", "Bounds", "Policy", "RetentionPolicyRefused", "load_policy", "name_of", "parse_policy"]
+__all__ = [
+    "CATALOGUE", "Bounds", "Policy", "RetentionPolicyRefused", "load_policy", "name_of", "parse_policy", "policy_of",
+]  # fmt: skip

@@ -19,7 +19,7 @@ from sealwire.communications.webhooks.announcer import OutboxAnnouncer
 from sealwire.config import Settings
 from sealwire.custody.closure.closer import Rules
 from sealwire.custody.lifecycle import Custody, connect_custody
-from sealwire.custody.retention.policy import Policy, load_policy
+from sealwire.custody.retention.policy import Policy, policy_of
 from sealwire.evidence.client import SequencerClient
 from sealwire.governance.billing.tariff import load_tariff
 from sealwire.governance.principals import Principal
@@ -88,7 +88,7 @@ async def connected_parts(settings: Settings, *, database_dsn: str | None = None
         outbox = MessageOutbox(custody, opt_outs=opt_outs, spending=spending, has_centre=bool(settings.smsc))
         yield Parts(
             settings, custody.database, custody, custody.sequencer, clock, SecretBox.open(settings), switchboard,
-            opt_outs, outbox, load_policy(settings.retention_policy), Rules.of(settings),
+            opt_outs, outbox, policy_of(settings), Rules.of(settings),
         )  # fmt: skip
     finally:
         await switchboard.close()

@@ -18,6 +18,7 @@ from sealwire.doors.bench import api as bench_api
 from sealwire.doors.bench import calls as bench_calls
 from sealwire.doors.bench import control as bench_control
 from sealwire.doors.bench import erase as bench_erase
+from sealwire.doors.bench import expiry as bench_expiry
 from sealwire.doors.bench import gdprbench as bench_gdprbench
 from sealwire.doors.bench import keep as bench_keep
 from sealwire.doors.bench import lookup as bench_lookup
@@ -42,6 +43,12 @@ def keep(quick: QuickOption = False, as_json: JsonOption = False) -> None:
 def erase(quick: QuickOption = False, as_json: JsonOption = False) -> None:
     """Time until erased means unreadable: one record, a day, scattered records."""
     _run(_erase(quick), as_json)
+
+
+@app.command()
+def expiry(quick: QuickOption = False, as_json: JsonOption = False) -> None:
+    """A day of a million records expires: time until it is unreadable, rows removed per second."""
+    _run(_expiry(quick), as_json)
 
 
 @app.command()
@@ -96,6 +103,12 @@ async def _erase(quick: bool) -> dict[str, Any]:
         if quick:
             return await bench_erase.measure(scratch, days=3, records_per_day=5_000, singles=10, scattered=500)
         return await bench_erase.measure(scratch, days=3, records_per_day=100_000, singles=50, scattered=5_000)
+
+
+async def _expiry(quick: bool) -> dict[str, Any]:
+    plan = bench_expiry.Plan(2, 100_000, samples=10) if quick else bench_expiry.Plan(2, 1_000_000, samples=40)
+    async with scratch_cloud(_RECORDS) as scratch:
+        return await bench_expiry.measure(scratch, plan)
 
 
 async def _calls(quick: bool) -> dict[str, Any]:

@@ -135,7 +135,7 @@ async def attack_everything(demo: Round, stage: Stage, loot: Loot, targets: Targ
         if readable:
             step.say("it does open the erased call. Whoever copied the machine, keys and all, before the erasure")
             step.say("keeps what they copied: no erasure reaches a copy that holds its own keys. Only an epoch key")
-            step.say("that lives off the machine would; this release has none. docs/why/what-we-cannot-prove.md")
+            step.say("that lives off the machine would: docs/howto/hold-a-share-yourself.md, what-we-cannot-prove.md")
         else:
             step.say("it does not open, which this demo did not expect: the attack tool may be broken", tone="bad")
 
