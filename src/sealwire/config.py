@@ -27,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rtp_ports: str = "20000-24000"
     engine_workers: int = 1
     call_seconds_max: int = 4 * 3600
+    erase_unasked_max: int = 1000
+    """Erasing more records than this at once over the API is asked about, and waits for a minute's grace."""
     backup_cycle_days: int = 28
     backup_chain_days: int = 7
     """How long increments continue one base; all of a chain end with the cycle of its base."""

@@ -18,13 +18,16 @@ import pytest_asyncio
 from sealwire.custody.categories import CATALOGUE, Category
 from sealwire.custody.erasure import ErasedMeanwhile, page
 from sealwire.custody.holds.book import Because, Hold, Kind, Reason, RecordsHeld
+from sealwire.custody.holds.book import find as find_hold
 from sealwire.custody.holds.refusals import HoldEndsTooSoon, HoldReleased, NothingToHold, ReasonOfOtherKind
-from sealwire.custody.holds.ritual import NewHold
+from sealwire.custody.holds.ritual import HoldRitual, NewHold
 from sealwire.custody.keys.paths import DayPath
 from sealwire.custody.keys.refusals import Held, Restricted
 from sealwire.custody.lifecycle import RecordErased
 from sealwire.evidence.leaves import LeafClass
 from sealwire.ground.clock import today
+from sealwire.ground.postgres.cluster import dsn
+from sealwire.ground.postgres.database import Database
 from sealwire.vocabulary import Day, HoldId, Purpose
 
 from .backup_house import CLOCK, running_house
@@ -293,6 +296,28 @@ async def test_killed_at_any_step_the_worker_goes_on_and_nothing_held_is_lost(ke
     assert await keeping.is_stored(held) == is_placing
     told = [LeafClass.HOLD_PLACED] if is_placing else [LeafClass.HOLD_PLACED, LeafClass.HOLD_RELEASED]
     assert await keeping.leaves_of(held) == told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["hold-rows-committed", "hold-kept"])
+async def test_a_hold_left_placing_by_a_kill_is_in_force_after_the_workers_own_round(
+    keeping: Keeping, step: str
+) -> None:
+    held, _ = await keeping.kept(CALLS)
+    async with keeping.custody.database.account(keeping.account) as connection:
+        hold = await keeping.ritual.begin(connection, keeping.account, LITIGATION, records=[held], days=[], by="cred_1")
+    assert await die_at(keeping, step, hold) == 137
+    async with keeping.custody.database.account(keeping.account) as connection:
+        assert (await find_hold(connection, keeping.account, hold)).state == "placing"
+    database = await Database.connect(dsn(keeping.house.settings, "sealwire_worker"), size_max=2)
+    try:
+        worker = HoldRitual(database=database, keeper=keeping.custody.keeper, clock=CLOCK, backup_cycle_days=28)
+        assert not await worker.run(), "nothing has to wait"
+    finally:
+        await database.close()
+    async with keeping.custody.database.account(keeping.account) as connection:
+        assert (await find_hold(connection, keeping.account, hold)).state == "in-force"
+    assert await keeping.leaves_of(held) == [LeafClass.HOLD_PLACED]
 
 
 DYING = """

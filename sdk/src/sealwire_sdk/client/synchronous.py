@@ -1923,13 +1923,16 @@ class Operations:
         records: list[str] | None = None,
         number: str | None = None,
         day: DayOfCategory | None = None,
+        confirmation: str | None = None,
         idempotency_key: str | None = None,
     ) -> ErasureSeen:
         """Erase records. Hidden when this answers, unreadable within seconds, removed within a day, gone from
         backups at the end of their cycle. Named records go whole, a call with its recordings; naming one that a
         statute protects is refused. By number it is as for an erasure request of its subject: what is theirs
         goes, what another party has too is sealed anew without the number, what a statute protects loses it,
-        what is held stays; `counts` says how much of each.
+        what is held stays; `counts` says how much of each. More than a thousand records at once (the operator's
+        setting) are asked about: 409 `much-at-once` with a word, and the same again with that word, after a
+        minute and within an hour, is carried out.
         """
         return decoded(
             self._wire.send(
@@ -1942,6 +1945,7 @@ class Operations:
                         "records": given(records),
                         "number": given(number),
                         "day": given(day),
+                        "confirmation": given(confirmation),
                     },
                     key=idempotency_key,
                 )

@@ -1,6 +1,7 @@
 """Much at once is destroyed at the second asking: a whole account, or more records than a person asks for by hand.
 
-The first asking registers it; after a short grace, in which it can still be thought over, the same asking again is
+The API asks for less already and never sends more in one erasure; whoever comes by another way meets this. The first
+asking registers it; after a short grace, in which it can still be thought over, the same asking again is
 the confirmation. What is due by the calendar, or was confirmed before it came here, is not asked about.
 """
 
@@ -12,7 +13,7 @@ from sealwire.custody.keys.requests import Erasing
 from sealwire.errors import Refused
 from sealwire.ground.clock import Clock
 
-UNCONFIRMED_LEAVES_MAX = 100_000
+UNCONFIRMED_LEAVES_MAX = 10_000
 GRACE_S = 60.0
 _REGISTERED_MAX = 1_000
 

@@ -50,10 +50,12 @@ async def erase_number(
     *,
     ground: Ground,
     backup_cycle_days: int,
+    agreed: Callable[[int], None],
     with_row: Callable[[Connection, ErasureId], Awaitable[None]],
 ) -> ErasureId:
     """The ritual above, with whatever the caller wants in its transaction. NothingHeld when nothing names the number,
     RecordsHeld when all that does is held; of what is held and what is not, the rest goes, and both are counted.
+    `agreed` is told how many would go and raises when that is too many to go unasked.
     """
     principal.require(Scope.ERASE)
     account, seen, whole = principal.in_account(), Preview(), Sorted()
@@ -70,6 +72,7 @@ async def erase_number(
     if not len(whole):
         async with custody.database.account(account) as connection:
             await require_not_held(connection, account, whole.held)
+    agreed(len(whole))
     anew = [await seal_anew(custody, record, changes) for record, changes in whole.anew]  # (2)
     async with custody.database.account(account) as connection:  # (3)
         erasure = await request_records(

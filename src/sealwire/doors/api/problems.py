@@ -137,6 +137,7 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
     detail: str
     instance: str
     certificate: str | None = None
+    confirmation: str | None = None
     errors: list[FieldProblem] = []
 
 
@@ -182,7 +183,7 @@ def document(error: Exception, request_id: str) -> tuple[int, dict[str, str], by
         headers["Retry-After"] = str(known.standing.retry_after_s if known.standing else 1)
     problem = Problem(
         type=type_of(kind), title=title_of(kind), status=status, detail=str(known), instance=request_id,
-        certificate=certificate, errors=fields,
+        certificate=certificate, confirmation=getattr(known, "confirmation", None), errors=fields,
     )  # fmt: skip
     return status, headers, msgspec.json.encode(problem)
 

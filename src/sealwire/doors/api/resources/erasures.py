@@ -23,7 +23,9 @@ from sealwire.custody.requests.by_number import TooManyAboutNumber, erase_number
 from sealwire.custody.requests.sorting import NothingHeld
 from sealwire.custody.resealing import ChangedMeanwhile
 from sealwire.custody.store import StoredRecord
+from sealwire.custody.storage import statements
 from sealwire.doors.api.authentication import operation
+from sealwire.doors.api.confirming import MuchAtOnce, require_confirmation
 from sealwire.doors.api.fields import (
     CallIdText,
     ErasureIdText,
@@ -54,6 +56,15 @@ GroundText = Annotated[
     ),
 ]
 RecordIds = Annotated[list[RecordIdText], Meta(description="Record ids, 1 to 10,000.", min_length=1, max_length=10_000)]
+
+ConfirmationText = Annotated[
+    str,
+    Meta(
+        description="The word from a `much-at-once` answer to the same request.",
+        examples=["1795489200-5f0c1e2d9a7b4c6e8f10213243546576"],
+        max_length=60,
+    ),
+]
 
 
 class EraseOneThing(Malformed):
@@ -98,6 +109,7 @@ class NewErasure(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     records: RecordIds | None = None
     number: NumberText | None = None
     day: DayOfCategory | None = None
+    confirmation: ConfirmationText | None = None
 
 
 class Level(msgspec.Struct, kw_only=True):
@@ -178,7 +190,7 @@ class ErasurePage(msgspec.Struct, kw_only=True):
         raises=(
             EraseOneThing, CategoryUnknown, StatutoryRecord, DayNotOver, DayAlreadyErased, TooManyRecords,
             RecordMissing, RecordErased, RecordsHeld, ErasedMeanwhile, ChangedMeanwhile, NothingHeld,
-            Restricted, TooManyAboutNumber, IndexRebuilding, IdempotencyConflict, IdempotencyKeyMalformed,
+            Restricted, TooManyAboutNumber, MuchAtOnce, IndexRebuilding, IdempotencyConflict, IdempotencyKeyMalformed,
             Malformed, Unavailable,
         ),
     ),
@@ -190,6 +202,8 @@ async def create_erasure(
     their cycle. Named records go whole, a call with its recordings; naming one that a statute protects is refused. By
     number it is as for an erasure request of its subject: what is theirs goes, what another party has too is sealed
     anew without the number, what a statute protects loses it, what is held stays; `counts` says how much of each.
+    More than a thousand records at once (the operator's setting) are asked about: 409 `much-at-once` with a word, and
+    the same again with that word, after a minute and within an hour, is carried out.
     """
     named = [name for name in ("call", "records", "number", "day") if getattr(data, name) is not None]
     if len(named) != 1:
@@ -200,9 +214,10 @@ async def create_erasure(
             found = await erasing.find(connection, here.account, ErasureId.parse(seen))
             return _accepted(found, await _oldest_backup(here), REPLAYED)
     if data.number is not None:
-        erasure = await _erase_number(here, data.number, data.ground, once)
+        erasure = await _erase_number(here, data, data.number, once)
     else:
         records = await _records(here, data)
+        _require_agreed(here, data, len(records))
         async with here.parts.database.account(here.account) as connection:
             erasure = await _request(here, connection, data, records)
             await once.remember(connection, here.account, str(erasure))
@@ -282,13 +297,18 @@ async def _records(here: Visit, data: NewErasure) -> list[StoredRecord]:
     return [row for row in found if row.category.is_detachable or not row.category.survives_closure]
 
 
-async def _erase_number(here: Visit, number: str, ground: str, once: Once) -> ErasureId:
+def _require_agreed(here: Visit, data: NewErasure, records: int) -> None:
+    require_confirmation(here, msgspec.structs.replace(data, confirmation=None), data.confirmation, records)
+
+
+async def _erase_number(here: Visit, data: NewErasure, number: str, once: Once) -> ErasureId:
     async def remember(connection: Connection, erasure: ErasureId) -> None:
         await once.remember(connection, here.account, str(erasure))
 
     return await erase_number(
-        here.parts.custody, here.principal, Party(E164.parse(number).text), ground=Ground(ground),
+        here.parts.custody, here.principal, Party(E164.parse(number).text), ground=Ground(data.ground),
         backup_cycle_days=here.parts.settings.backup_cycle_days, with_row=remember,
+        agreed=lambda records: _require_agreed(here, data, records),
     )  # fmt: skip
 
 
@@ -307,6 +327,8 @@ async def _request(here: Visit, connection: Connection, data: NewErasure, record
     day = Day.of(dt.datetime.combine(data.day.day, dt.time(), dt.UTC))
     if day >= today(clock):
         raise DayNotOver
+    there = await connection.fetchval(statements(category).records_of_day, here.account.value, 0, int(day))
+    _require_agreed(here, data, there)
     asked = await erasing.request_day(
         connection, here.account, category, day, retention_class=0, ground=ground, requested_by=by,
         backup_cycle_days=cycle, clock=clock,
