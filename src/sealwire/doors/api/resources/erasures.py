@@ -22,8 +22,8 @@ from sealwire.custody.requests import IndexRebuilding
 from sealwire.custody.requests.by_number import TooManyAboutNumber, erase_number, preview_number
 from sealwire.custody.requests.sorting import NothingHeld
 from sealwire.custody.resealing import ChangedMeanwhile
-from sealwire.custody.store import StoredRecord
 from sealwire.custody.storage import statements
+from sealwire.custody.store import StoredRecord
 from sealwire.doors.api.authentication import operation
 from sealwire.doors.api.confirming import MuchAtOnce, require_confirmation
 from sealwire.doors.api.fields import (
