@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.seaweed_house import seaweed_house
 
 from sealwire.config import Settings, load_settings
 from sealwire.custody.backups.gate import pending
@@ -27,6 +26,7 @@ from sealwire.ground.objects.store import Objects
 from sealwire.ground.postgres.cluster import dsn
 from sealwire.vocabulary import Purpose
 from tests.promises.backup_house import CLOCK, House
+from tests.seaweed_house import seaweed_house
 
 pytestmark = pytest.mark.slow
 BACKUPS, OBJECTS, ANEW = "backups", "objects", "objects-anew"
@@ -74,7 +74,8 @@ async def test_what_was_kept_comes_back_into_a_new_bucket_and_nothing_else(store
             copies = folder / "copies"
             copies.mkdir(mode=0o711)
             house = House(old, custody, principal.in_account(), copies, cloud)
-            erased, kept = await house.keep_call("+441632960123", seed=1), await house.keep_call("+447700900456", seed=2)
+            erased = await house.keep_call("+441632960123", seed=1)
+            kept = await house.keep_call("+447700900456", seed=2)
             made = await take(old, keeper_epoch=1, effaceability_class="unverified", clock=CLOCK, target=WHERE)
             await house.erase(erased.records)
             late = await house.keep_call("+447700900789", seed=3)

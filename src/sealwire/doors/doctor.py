@@ -189,6 +189,19 @@ def holders(settings: Settings) -> Finding:
     return Finding("key holders", State.FINE, sentence)
 
 
+def clock(settings: Settings) -> Finding:
+    """Whether the keeper believes the clock: as long as it does not, no day, hold, grace or backup ends."""
+    if not socket_answers(settings.keeper_socket):
+        return Finding("clock", State.FINE, "The keeper compares it when it runs.")
+    status = asyncio.run(_keeper_status(settings))
+    if status.clock_trusted:
+        return Finding("clock", State.FINE, "The keeper believes it.")
+    return Finding(
+        "clock", State.PROBLEM, "The keeper doubts it, so nothing expires, closes or ends until that is cleared.",
+        f"{status.clock_reason[0].upper()}{status.clock_reason[1:]}.",
+    )  # fmt: skip
+
+
 async def _keeper_status(settings: Settings) -> KeeperStatus:
     client = KeeperClient(settings.keeper_socket)
     try:
@@ -297,5 +310,5 @@ def running(settings: Settings) -> Finding:
 
 CHECKS: tuple[Callable[[Settings], Finding], ...] = (
     machine, user, data_folder, secrets, database_programs, free_disk, api_port, sip_port, running, forgetting,
-    holders, backups, removal, retention, *doctor_settings.CHECKS,
+    clock, holders, backups, removal, retention, *doctor_settings.CHECKS,
 )  # fmt: skip

@@ -15,14 +15,18 @@ import msgspec
 import pytest
 from tests.unit.backups.test_manifest import SAMPLE, write
 from tests.unit.doors.test_supervisor import STEADY
+from tests.unit.keys.house import NOON, open_keeper
 
 from sealwire.config import Settings
-from sealwire.doors import platform
+from sealwire.custody.keys.service import KeeperService
+from sealwire.doors import doctor, platform
 from sealwire.doors.doctor import CHECKS, examine, worst
 from sealwire.doors.findings import Finding, State
 from sealwire.doors.supervisor import API, MESSENGER, SWITCHBOARD, Cloud, Part
 from sealwire.errors import SealwireError
+from sealwire.ground.clock import TestClock
 from sealwire.ground.datafolder import DataFolder
+from sealwire.ground.wire import serve
 
 
 def finding(settings: Settings, check: str) -> Finding:
@@ -228,3 +232,19 @@ def test_a_data_folder_that_cannot_be_made_is_said_alike_by_both(settings: Setti
 def test_a_folder_of_somebody_else_is_said_alike_by_both(settings: Settings) -> None:
     (settings.data_dir / "thesis.odt").write_text("x")
     assert finding(settings, "data folder").sentence == refusal(settings, STEADY)
+
+
+@pytest.mark.parametrize(("days_ahead", "state"), [(0, State.FINE), (400, State.PROBLEM)])
+async def test_a_clock_that_the_keeper_doubts_is_a_problem(
+    settings: Settings, tmp_path: Path, days_ahead: int, state: State
+) -> None:
+    await (await open_keeper(tmp_path / "keeper", TestClock(NOON))).close()
+    keeper = await open_keeper(tmp_path / "keeper", TestClock(NOON + dt.timedelta(days=days_ahead)))
+    service = KeeperService(keeper)
+    settings.run_dir.mkdir(parents=True, exist_ok=True)
+    async with await serve(settings.keeper_socket, service.handlers(), on_close=service.closed):
+        found = await asyncio.to_thread(doctor.clock, settings)
+    await service.stop()
+    await keeper.close()
+    assert found.state is state
+    assert ("clock-confirmed" in found.advice) == (state is State.PROBLEM)
