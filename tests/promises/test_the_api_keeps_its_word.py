@@ -44,7 +44,7 @@ BY_OPERATOR = {
 DESTRUCTIVE = BY_OPERATOR | {
     "remove-service", "change-service", "remove-trunk", "remove-webhook",
     "revoke-credential", "bind-credential", "rotate-credential",
-    "erase-media", "erase-opt-out", "place-hold", "release-hold",
+    "erase-media", "add-opt-out", "erase-opt-out", "place-hold", "release-hold",
     "retire-recipient", "revoke-program", "create-erasure", "cancel-call",
     "create-trunk", "change-trunk", "refuse-subject-request", "set-limits", "set-destinations", "put-message-settings",
 }  # fmt: skip
