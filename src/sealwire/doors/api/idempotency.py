@@ -15,7 +15,7 @@ from uuid import UUID
 from litestar import Request
 
 from sealwire.doors.api.parts import Visit
-from sealwire.errors import Malformed, Refused, Unavailable
+from sealwire.errors import Malformed, Refused
 from sealwire.ground.postgres.database import Connection
 from sealwire.ground.postgres.queries import load_queries
 from sealwire.vocabulary import AccountId
@@ -32,7 +32,7 @@ class IdempotencyKeyMalformed(Malformed):
     """An Idempotency-Key is 1 to 200 visible ASCII characters; a fresh UUID is a good one."""
 
 
-class SameRequestRunning(Unavailable):
+class SameRequestRunning(Refused):  # draft-ietf-httpapi-idempotency-key-header, 2.7: a 409
     """The same request with the same key was just being handled; send it again and you get its answer."""
 
 
